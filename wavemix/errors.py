@@ -1,0 +1,21 @@
+"""The errors a user can meet: each message says in one to three lines what is wrong, where, and what to do."""
+
+
+class WaveMixError(Exception):
+    """Anything wrong that the user can mend; programs print its message without a traceback."""
+
+
+class ConfigError(WaveMixError):
+    """params.yaml or a command-line override is wrong; the message names the YAML path."""
+
+
+class DataError(WaveMixError):
+    """A raw file, a shard, a manifest or a result file is missing, damaged or not what was promised."""
+
+
+class CheckpointError(WaveMixError):
+    """A checkpoint is missing, damaged or belongs to another run."""
+
+
+class TrainingError(WaveMixError):
+    """Training cannot go on: the loss is not finite, or the workers failed too often."""
