@@ -1,0 +1,252 @@
+"""What params.yaml may hold: names, types, ranges. It knows no torch, and builds nothing: tasks and launchers do.
+
+Every class forbids unknown keys and is frozen. Fields without a default must be given; the important ones come first.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
+
+
+class Section(BaseModel):
+    """A mapping of params.yaml: unknown keys, wrong types and non-finite numbers are errors, nothing is converted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]*$")]
+PositiveInt = Annotated[int, Field(gt=0)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+NonNegativeFloat = Annotated[float, Field(ge=0)]
+Prob = Annotated[float, Field(ge=0, le=1)]
+
+
+# --- data: raw tree -> shards -----------------------------------------------------------------------------------
+
+
+class DigitsSource(Section):
+    """The 1,797 handwritten digits of 8x8 pixels that scikit-learn ships; a seeded, stratified three-way split."""
+
+    name: Literal["digits"]
+    val_fraction: Prob
+    test_fraction: Prob
+    seed: int
+
+
+class ImageFolderSource(Section):
+    """A user's own pictures: ``<root>/<split>/<class>/<picture>`` with the splits train, val and test."""
+
+    name: Literal["image_folder"]
+    root: str
+
+
+Source = Annotated[DigitsSource | ImageFolderSource, Field(discriminator="name")]
+
+
+class Data(Section):
+    """One data set: where its raw files come from and how they are cut into shards."""
+
+    source: Source
+    samples_per_shard: PositiveInt
+
+
+# --- experiments: shards -> trained model -----------------------------------------------------------------------
+
+
+class WaveMixModel(Section):
+    """Constructor arguments of ``wavemix.models.WaveMixClassifier``; ``ff_dim: null`` means ``dim``."""
+
+    dim: Annotated[int, Field(gt=0, multiple_of=4)]
+    depth: PositiveInt
+    levels: Literal[1, 2, 3, 4] = 1
+    mult: PositiveInt = 2
+    ff_dim: PositiveInt | None = None
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    stem: Literal["strided", "patchify"] = "strided"
+    stride: PositiveInt = 1
+    patch_size: PositiveInt = 4
+    in_channels: Literal[1, 3] = 3
+
+
+class Augment(Section):
+    """Random changes of training pictures (albumentations); all zero is the paper's plain recipe."""
+
+    shift: Prob = 0.0
+    scale: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    rotate: Annotated[float, Field(ge=0, le=180)] = 0.0
+    horizontal_flip_prob: Prob = 0.0
+
+
+class Classification(Section):
+    """One class per picture."""
+
+    name: Literal["classification"]
+    model: WaveMixModel
+    image_size: PositiveInt
+    mean: tuple[float, ...]
+    std: tuple[PositiveFloat, ...]
+    augment: Augment = Augment()
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+Task = Classification  # a discriminated union on ``name`` as soon as there are two
+
+
+class AdamW(Section):
+    """The first phase of the papers' recipe."""
+
+    optimizer: Literal["adamw"]
+    num_epochs: PositiveInt
+    lr: PositiveFloat
+    betas: tuple[Prob, Prob] = (0.9, 0.999)
+    eps: PositiveFloat = 1.0e-8
+    weight_decay: NonNegativeFloat = 0.01
+
+
+class SGD(Section):
+    """The second phase: starts from the best weights of the first."""
+
+    optimizer: Literal["sgd"]
+    num_epochs: PositiveInt
+    lr: PositiveFloat
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    weight_decay: NonNegativeFloat = 0.0
+
+
+Phase = AdamW | SGD
+
+
+class Recipe(Section):
+    """How a model is trained. The batch is the global one: the number of workers is no part of a recipe."""
+
+    global_batch: PositiveInt
+    phases: Annotated[tuple[Annotated[Phase, Field(discriminator="optimizer")], ...], Field(min_length=1)]
+    eval_batch: PositiveInt
+    shuffle_window: PositiveInt = 16384
+    sync_batch_norm: bool = True
+    log_every_steps: PositiveInt = 10
+
+
+class Experiment(Section):
+    """One result: a task trained on a data set by a recipe."""
+
+    data: Name
+    task: Task
+    recipe: Recipe
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+# --- sweeps ------------------------------------------------------------------------------------------------------
+
+
+class Choice(Section):
+    """One of the listed values, drawn at random."""
+
+    choice: Annotated[tuple[Any, ...], Field(min_length=1)]
+
+
+def _rising(bounds: tuple[float, float]) -> tuple[float, float]:
+    if bounds[0] >= bounds[1]:
+        raise ValueError("two numbers, the smaller one first")
+    return bounds
+
+
+class LogUniform(Section):
+    """A number between the two bounds, evenly spread in its logarithm."""
+
+    log_uniform: Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(_rising)]
+
+
+class Uniform(Section):
+    """A number between the two bounds, evenly spread."""
+
+    uniform: Annotated[tuple[float, float], AfterValidator(_rising)]
+
+
+def _kind(drawn: Any) -> str | None:
+    """By which of its keys a leaf of a space is drawn, so that a mistake in it is told once, not for every kind."""
+    keys = list(drawn) if isinstance(drawn, dict) else list(type(drawn).model_fields)
+    return keys[0] if len(keys) == 1 else None
+
+
+Drawn = Annotated[
+    Annotated[Choice, Tag("choice")] | Annotated[LogUniform, Tag("log_uniform")] | Annotated[Uniform, Tag("uniform")],
+    Discriminator(
+        _kind,
+        custom_error_type="drawn",
+        custom_error_message="one of the keys choice, log_uniform and uniform, with a list",
+    ),
+]
+
+
+class Sweep(Section):
+    """Trials of one experiment with some of its leaves drawn from a space, by their path below the experiment."""
+
+    experiment: Name
+    num_trials: PositiveInt
+    workers_per_trial: PositiveInt
+    space: Annotated[dict[str, Drawn], Field(min_length=1)]
+    overrides: dict[str, Any] = {}
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+# --- where and how: no part of a result's identity -----------------------------------------------------------------
+
+
+class Launch(Section):
+    """Which processes train. ``address: null`` starts a Ray of its own on this machine."""
+
+    launcher: Literal["ray", "local"]
+    num_workers: PositiveInt
+    cpus_per_worker: PositiveInt = 1
+    gpus_per_worker: Annotated[int, Field(ge=0, le=1)] = 0
+    loader_workers: Annotated[int, Field(ge=0)] = 0
+    max_failures: Annotated[int, Field(ge=0)] = 3
+    address: str | None = None
+
+
+class Tracking(Section):
+    """Where numbers are shown. ``mlflow_uri: null`` keeps them in the run's own files alone."""
+
+    mlflow_uri: str | None
+    mlflow_experiment: str = "wavemix"
+    system_every_seconds: PositiveFloat = 5.0
+
+
+class Storage(Section):
+    """Folders of this machine or of a file system that every node shares."""
+
+    shards: str
+    runs: str
+    results: str
+    reports: str
+
+
+class ActiveSweep(Section):
+    """What dvc.yaml must know of a sweep."""
+
+    experiment: Name
+    data: Name
+
+
+class Active(Section):
+    """What a bare ``dvc repro`` runs: data sets, experiments (each with its data set) and sweeps by name.
+
+    The data sets stand in the experiments already; they are repeated because dvc.yaml cannot look them up there.
+    """
+
+    data: tuple[Name, ...]
+    experiments: dict[Name, Name]
+    sweeps: dict[Name, ActiveSweep]
+
+
+class Params(Section):
+    """params.yaml as a whole."""
+
+    active: Active
+    data: dict[Name, Data]
+    experiments: dict[Name, Experiment]
+    sweeps: dict[Name, Sweep]
+    launch: Launch
+    tracking: Tracking
+    storage: Storage
