@@ -1,0 +1,280 @@
+"""The loader deals every sample exactly once an epoch, to any number of ranks and processes, from any step on."""
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from wavemix.data import Deal, LabelledImage, Manifest, eval_batches, train_batches
+from wavemix.data.loader import ShardReader, epoch_order
+from wavemix.errors import ConfigError, DataError
+from wavemix.tasks.classification import Classification
+
+Written = Callable[..., Manifest]
+WORLD_SIZES = (1, 2, 3, 8)
+# Loader processes import the transform, which pytest's own modules do not allow: a task's real one.
+IMPORTABLE = Classification(
+    classes=("even", "odd"),
+    model={},
+    image_size=8,
+    mean=(0.5,),
+    std=(0.5,),
+    augment={"shift": 0.2, "scale": 0.2, "rotate": 30.0, "horizontal_flip_prob": 0.5},
+    label_smoothing=0.0,
+)
+
+
+def as_it_is(sample: LabelledImage, _generator: object = None) -> LabelledImage:
+    return sample
+
+
+def noisy(sample: LabelledImage, generator: np.random.Generator) -> LabelledImage:
+    """A random picture, so that a batch shows which random numbers each sample was given."""
+    return replace(sample, image=generator.integers(0, 256, sample.image.shape, dtype=np.uint8))
+
+
+def batches_of(
+    manifest: Manifest,
+    global_batch: int,
+    *,
+    rank: int = 0,
+    world_size: int = 1,
+    transform: Callable[..., Any] = as_it_is,
+    **how: Any,
+) -> Iterator[dict[str, Any]]:
+    deal = Deal(manifest.num_samples("train"), global_batch, rank, world_size)
+    return train_batches(manifest, LabelledImage, transform, deal, **{"seed": 0, "window": 16, **how})
+
+
+def labels(manifest: Manifest, global_batch: int, steps: int, **how: Any) -> list[list[int]]:
+    """The samples of the first steps of one rank; a sample's label is its number."""
+    some = itertools.islice(batches_of(manifest, global_batch, **how), steps)
+    return [batch["label"].tolist() for batch in some]
+
+
+def global_batches(manifest: Manifest, global_batch: int, steps: int, world_size: int, **how: Any) -> list[list[int]]:
+    """The samples of each step, joined over ranks in their order."""
+    ranks = [labels(manifest, global_batch, steps, rank=r, world_size=world_size, **how) for r in range(world_size)]
+    return [list(itertools.chain(*parts)) for parts in zip(*ranks, strict=True)]
+
+
+@pytest.mark.parametrize("world_size", WORLD_SIZES)
+@pytest.mark.parametrize(("num_samples", "samples_per_shard", "global_batch"), [(37, 5, 16), (23, 23, 8), (64, 32, 32)])
+def test_every_epoch_deals_every_sample_exactly_once(
+    written: Written, world_size: int, num_samples: int, samples_per_shard: int, global_batch: int
+) -> None:
+    if num_samples // -(-num_samples // global_batch) < world_size:
+        global_batch = 2 * world_size
+    manifest = written(train=num_samples, samples_per_shard=samples_per_shard)
+    steps = Deal(num_samples, global_batch, 0, world_size).steps_per_epoch
+    assert steps == -(-num_samples // global_batch)
+    ranks = [labels(manifest, global_batch, 2 * steps, rank=rank, world_size=world_size) for rank in range(world_size)]
+    assert [len(rank) for rank in ranks] == [2 * steps] * world_size
+    for epoch in (0, 1):
+        seen = [number for rank in ranks for step in rank[epoch * steps : (epoch + 1) * steps] for number in step]
+        assert sorted(seen) == list(range(num_samples))
+    whole = [sum(map(len, parts)) for parts in zip(*ranks, strict=True)]
+    assert max(whole) <= global_batch
+    assert max(whole) - min(whole) <= 1
+    for parts in zip(*ranks, strict=True):
+        sizes = [len(part) for part in parts]
+        assert min(sizes) >= 1
+        assert max(sizes) - min(sizes) <= 1
+
+
+def test_loader_processes_do_not_change_what_comes(written: Written) -> None:
+    manifest = written(train=11, samples_per_shard=3)
+    one = batches_of(manifest, 4, transform=IMPORTABLE.train_transform)
+    two = batches_of(manifest, 4, transform=IMPORTABLE.train_transform, num_workers=2)
+    for mine, theirs in itertools.islice(zip(one, two, strict=True), 6):
+        assert mine["label"].tolist() == theirs["label"].tolist()
+        assert mine["image"].equal(theirs["image"])
+    two.close()  # type: ignore[attr-defined]
+
+
+def test_the_seed_and_the_epoch_choose_the_order(written: Written) -> None:
+    manifest = written(train=37, samples_per_shard=5)
+    epochs = [list(itertools.chain(*labels(manifest, 8, 5, seed=seed, start_step=at))) for seed, at in
+              [(0, 0), (0, 0), (0, 5), (1, 0)]]  # fmt: skip
+    assert epochs[0] == epochs[1]
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+    assert epochs[0] != list(range(37))
+
+
+def test_the_order_is_the_one_of_earlier_versions() -> None:
+    """A resumed run must go on in the order in which it began, whatever numpy is installed."""
+    order = epoch_order([4, 4, 2], seed=0, epoch=0, window=4)
+    assert order.tolist() == [2, 1, 0, 3, 4, 9, 5, 8, 6, 7]
+    assert order.dtype == np.int64
+
+
+@pytest.mark.parametrize("world_size", [2, 3, 8])
+def test_the_global_batches_do_not_depend_on_the_number_of_ranks(written: Written, world_size: int) -> None:
+    manifest = written(train=37, samples_per_shard=5)
+    assert global_batches(manifest, 16, 7, world_size) == labels(manifest, 16, 7)
+
+
+@pytest.mark.parametrize("start_step", [1, 3, 4, 7])
+def test_starting_at_a_step_gives_what_would_have_come(written: Written, start_step: int) -> None:
+    manifest = written(train=23, samples_per_shard=5)
+    whole = list(itertools.islice(batches_of(manifest, 8, transform=noisy), 10))
+    resumed = list(itertools.islice(batches_of(manifest, 8, transform=noisy, start_step=start_step), 10 - start_step))
+    for one, other in zip(whole[start_step:], resumed, strict=True):
+        assert one["label"].equal(other["label"])
+        assert one["image"].equal(other["image"])
+
+
+def test_stopped_on_two_ranks_and_resumed_on_three_nothing_is_lost_or_repeated(written: Written) -> None:
+    manifest = written(train=37, samples_per_shard=5)
+    before = global_batches(manifest, 8, 3, world_size=2)
+    after = global_batches(manifest, 8, 2, world_size=3, start_step=3)
+    assert sorted(itertools.chain(*before, *after)) == list(range(37))
+
+
+@pytest.mark.parametrize("world_size", WORLD_SIZES)
+@pytest.mark.parametrize(("num_samples", "global_batch"), [(37, 16), (100, 25), (64, 9)])
+def test_weighted_means_of_ranks_average_to_the_mean_over_samples(
+    world_size: int, num_samples: int, global_batch: int
+) -> None:
+    values = np.random.default_rng(0).normal(size=num_samples)
+    deals = [Deal(num_samples, global_batch, rank, world_size) for rank in range(world_size)]
+    for step in range(2 * deals[0].steps_per_epoch):
+        parts = [values[deal.mine(step)].mean() * deal.weight(step) for deal in deals]
+        assert np.mean(parts) == pytest.approx(values[deals[0].batch(step)].mean(), abs=1e-12)
+        assert np.mean([deal.weight(step) for deal in deals]) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("num_samples", "global_batch", "world_size"), [(100, 3, 4), (5, 100, 8), (37, 16, 13)])
+def test_a_batch_too_small_for_the_ranks_is_told_before_anything_is_read(
+    num_samples: int, global_batch: int, world_size: int
+) -> None:
+    with pytest.raises(ConfigError, match=rf"^recipe\.global_batch: {global_batch} of {num_samples} samples .*"):
+        Deal(num_samples, global_batch, 0, world_size)
+
+
+def test_a_shard_that_vanished_is_named_when_it_is_read(written: Written) -> None:
+    manifest = written(train=12, samples_per_shard=6)
+    victim = manifest.folder / "train-000001.tar"
+    victim.unlink()
+    with pytest.raises(DataError, match=f"{victim}: cannot read the sample at byte .*prepare the data again"):
+        labels(manifest, 4, 3)
+
+
+@pytest.mark.parametrize("damage", ["cut off", "zeros", "shifted", "half a sample further"])
+def test_a_shard_damaged_after_the_first_batches_is_named(written: Written, damage: str) -> None:
+    manifest = written(train=12, samples_per_shard=6)
+    batches = batches_of(manifest, 2, window=1)
+    seen = next(batches)["label"].tolist()
+    other = manifest.folder / f"train-00000{0 if min(seen) >= 6 else 1}.tar"
+    content = other.read_bytes()
+    other.write_bytes(
+        {
+            "cut off": content[:2000],
+            "zeros": bytes(len(content)),
+            "shifted": content[512:],
+            "half a sample further": content[1024:] + content[:1024],
+        }[damage]
+    )
+    with pytest.raises(DataError, match=str(other)):
+        list(itertools.islice(batches, 5))
+
+
+def test_an_error_in_a_loader_process_arrives_as_it_is(written: Written) -> None:
+    manifest = written(train=12, samples_per_shard=6)
+    victim = manifest.folder / "train-000000.tar"
+    victim.write_bytes(bytes(victim.stat().st_size))
+    with pytest.raises(DataError, match=r"train-000000\.tar"):
+        labels(manifest, 4, 3, num_workers=1, transform=IMPORTABLE.train_transform)
+
+
+@pytest.mark.parametrize("damage", ["missing", "no array", "of another shard"])
+def test_a_damaged_index_is_named(written: Written, damage: str) -> None:
+    manifest = written(train=10, samples_per_shard=6)
+    index = manifest.folder / "train-000001.index.npy"
+    if damage == "missing":
+        index.unlink()
+    else:
+        other = manifest.folder / "train-000000.index.npy"
+        index.write_bytes(b"no array" if damage == "no array" else other.read_bytes())
+    with pytest.raises(DataError, match=rf"{index}: .*train-000001\.tar.*prepare the data again"):
+        ShardReader(manifest, "train")
+
+
+@pytest.mark.parametrize("window", [1, 8, 16])
+def test_the_window_limits_how_far_samples_move(window: int) -> None:
+    sizes = [10] * 20
+    order = epoch_order(sizes, seed=3, epoch=1, window=window)
+    assert sorted(order) == list(range(200))
+    shards = list(dict.fromkeys(order[::10] // 10)) if window == 1 else None
+    if shards is not None:
+        assert sorted(shards) == list(range(20))
+        assert shards != list(range(20))
+    for start in range(0, 200, window):
+        # A window is a stretch of the shuffled shards: it touches as few of them as such a stretch can.
+        assert len(set(order[start : start + window] // 10)) <= -(-(window - 1) // 10) + 1
+
+
+def test_a_window_of_everything_mixes_all_shards() -> None:
+    order = epoch_order([10] * 20, seed=0, epoch=0, window=1000)
+    assert len(set(order[:20] // 10)) > 5
+
+
+@pytest.mark.parametrize("world_size", WORLD_SIZES)
+@pytest.mark.parametrize("num_samples", [1, 3, 17])
+def test_evaluation_covers_every_sample_once_in_order(written: Written, world_size: int, num_samples: int) -> None:
+    manifest = written(val=num_samples, train=4, samples_per_shard=5)
+    shares = [
+        [
+            batch["label"].tolist()
+            for batch in eval_batches(
+                manifest, "val", LabelledImage, as_it_is, batch_size=4, rank=rank, world_size=world_size
+            )
+        ]
+        for rank in range(world_size)
+    ]
+    assert list(itertools.chain(*itertools.chain(*shares))) == list(range(4, 4 + num_samples))
+    assert all(len(batch) <= 4 for share in shares for batch in share)
+    sizes = [sum(map(len, share)) for share in shares]
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_random_numbers_of_a_sample_follow_from_seed_epoch_and_sample_alone(written: Written) -> None:
+    manifest = written(train=13, samples_per_shard=4)
+
+    def pictures(global_batch: int, world_size: int, **how: Any) -> dict[int, bytes]:
+        steps = -(-13 // global_batch)
+        found = {}
+        for rank in range(world_size):
+            some = batches_of(manifest, global_batch, rank=rank, world_size=world_size, transform=noisy, **how)
+            for batch in itertools.islice(some, steps):
+                for label, image in zip(batch["label"].tolist(), batch["image"], strict=True):
+                    found[label] = image.numpy().tobytes()
+        return found
+
+    one = pictures(4, 1)
+    assert len(one) == 13
+    assert len(set(one.values())) == 13
+    assert pictures(13, 3, window=2) == one
+    for other in (pictures(4, 1, seed=1), pictures(4, 1, start_step=4)):
+        assert all(other[label] != image for label, image in one.items())
+
+
+def test_a_batch_is_stacked_fields(written: Written) -> None:
+    batch = next(batches_of(written(train=5), 5))
+    assert {name: (tuple(value.shape), str(value.dtype)) for name, value in batch.items()} == {
+        "image": ((5, 3, 2, 3), "torch.uint8"),
+        "label": ((5,), "torch.int64"),
+    }
+    assert [int(image[0, 0, 0]) for image in batch["image"]] == batch["label"].tolist()
+
+
+def test_evaluation_leaves_no_file_open(written: Written) -> None:
+    manifest = written()
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    for _ in range(5):
+        list(eval_batches(manifest, "val", LabelledImage, as_it_is, batch_size=2))
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208

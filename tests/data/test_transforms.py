@@ -1,0 +1,78 @@
+"""Size, channels and augmentation of pictures."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wavemix.data.transforms import augmenter, resize_and_crop, to_channels
+
+PLAIN = {"shift": 0.0, "scale": 0.0, "rotate": 0.0, "horizontal_flip_prob": 0.0}
+
+
+@pytest.fixture
+def image() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (12, 17, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (3, 5), (5, 3), (17, 100), (100, 17), (1, 1), (9, 8), (8, 9)])
+def test_any_picture_becomes_a_square(height: int, width: int) -> None:
+    result = resize_and_crop(np.full((height, width, 3), 77, np.uint8), 8)
+    assert result.shape == (8, 8, 3)
+    assert result.dtype == np.uint8
+    assert (result == 77).all()
+
+
+def test_a_picture_of_that_size_comes_back_as_it_is(image: np.ndarray) -> None:
+    square = image[:12, :12]
+    assert resize_and_crop(square, 12) is square or np.array_equal(resize_and_crop(square, 12), square)
+    np.testing.assert_array_equal(resize_and_crop(image, 12), image[:, 2:14])
+
+
+def test_the_shorter_side_decides_the_size(image: np.ndarray) -> None:
+    whole = np.asarray(Image.fromarray(image).resize((round(17 * 6 / 12), 6), Image.Resampling.BICUBIC))
+    np.testing.assert_array_equal(resize_and_crop(image, 6), whole[:, 1:7])
+
+
+def test_grey_keeps_the_values_of_a_grey_picture() -> None:
+    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    result = to_channels(np.repeat(grey[:, :, None], 3, axis=2), 1)
+    assert result.shape == (16, 16, 1)
+    np.testing.assert_array_equal(result[:, :, 0], grey)
+
+
+def test_grey_of_a_colour_is_its_luminance() -> None:
+    grey = to_channels(np.full((2, 2, 3), (200, 100, 50), np.uint8), 1)
+    assert grey.flatten().tolist() == [round(0.299 * 200 + 0.587 * 100 + 0.114 * 50)] * 4
+
+
+def test_three_channels_stay(image: np.ndarray) -> None:
+    np.testing.assert_array_equal(to_channels(image, 3), image)
+
+
+def test_no_augmentation_changes_nothing(image: np.ndarray) -> None:
+    np.testing.assert_array_equal(augmenter(**PLAIN)(image, np.random.default_rng(0)), image)
+
+
+def test_a_certain_flip_is_a_mirror_image(image: np.ndarray) -> None:
+    flip = augmenter(**{**PLAIN, "horizontal_flip_prob": 1.0})
+    np.testing.assert_array_equal(flip(image, np.random.default_rng(0)), image[:, ::-1])
+
+
+def test_the_generator_decides_everything(image: np.ndarray) -> None:
+    augment = augmenter(shift=0.2, scale=0.2, rotate=20.0, horizontal_flip_prob=0.5)
+    first = [augment(image, np.random.default_rng([0, number])) for number in range(8)]
+    augment(image, np.random.default_rng(99))  # whatever came before does not matter
+    again = [augment(image, np.random.default_rng([0, number])) for number in reversed(range(8))][::-1]
+    for one, other in zip(first, again, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert len({one.tobytes() for one in first}) == 8
+    assert all((one.shape, one.dtype) == (image.shape, image.dtype) for one in first)
+
+
+@pytest.mark.parametrize("setting", ["shift", "scale", "rotate"])
+def test_each_setting_has_an_effect_and_leaves_the_picture_given_alone(setting: str, image: np.ndarray) -> None:
+    before = image.copy()
+    amount = {"shift": 0.3, "scale": 0.3, "rotate": 30.0}[setting]
+    changed = augmenter(**{**PLAIN, setting: amount})(image, np.random.default_rng(0))
+    assert not np.array_equal(changed, image)
+    np.testing.assert_array_equal(image, before)
