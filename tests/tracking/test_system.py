@@ -1,0 +1,47 @@
+"""What a node is doing, as rows."""
+
+import math
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from wavemix.tracking import read_rows, sampled_system
+
+
+def test_rows_come_while_the_block_runs_and_one_at_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "system-node-0.jsonl"
+    with sampled_system(tmp_path, "node-0", every_seconds=0.02):
+        deadline = time.monotonic() + 10
+        while len(list(read_rows(path))) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        during = len(list(read_rows(path)))
+    rows = list(read_rows(path))
+    assert during >= 2
+    assert len(rows) > during
+    assert [row["step"] for row in rows] == list(range(1, len(rows) + 1))
+    assert all(math.isfinite(value) for row in rows for value in row.values())
+    assert 0 <= rows[0]["system/node-0/system_memory_usage_percentage"] <= 100
+    assert rows[0]["system/node-0/process_memory_usage_megabytes"] > 1
+    assert all(row["system/node-0/network_receive_megabytes"] >= 0 for row in rows)
+
+
+def test_a_short_block_has_its_row_at_the_end(tmp_path: Path) -> None:
+    with sampled_system(tmp_path, "a", every_seconds=3600):
+        pass
+    assert [row["step"] for row in read_rows(tmp_path / "system-a.jsonl")] == [1]
+
+
+def test_a_restarted_node_goes_on_counting(tmp_path: Path) -> None:
+    for _ in range(3):
+        with sampled_system(tmp_path, "a", every_seconds=3600):
+            pass
+    assert [row["step"] for row in read_rows(tmp_path / "system-a.jsonl")] == [1, 2, 3]
+
+
+def test_an_error_in_the_block_ends_the_sampling_too(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="out of memory"), sampled_system(tmp_path, "a", every_seconds=3600):
+        raise RuntimeError("out of memory")
+    assert len(list(read_rows(tmp_path / "system-a.jsonl"))) == 1
+    assert "system-sampler" not in {thread.name for thread in threading.enumerate()}

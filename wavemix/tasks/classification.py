@@ -1,0 +1,87 @@
+"""Classification, one class per picture: joins the classifier, cross-entropy and top-k. It knows no loop or launcher.
+
+Shapes: b = batch, c = channels, h, w = height, width, k = classes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from wavemix import config, losses, metrics
+from wavemix.data.schema import LabelledImage
+from wavemix.data.transforms import augmenter, resize_and_crop, to_channels
+from wavemix.metrics import Ratio
+from wavemix.models import WaveMixClassifier
+from wavemix.tasks.base import Batch, Goal, Rendered
+
+
+@dataclass(frozen=True)
+class Classification:
+    """A picture in, a score per class out; normalised with ``mean`` and ``std`` per channel."""
+
+    classes: tuple[str, ...]
+    model: Mapping[str, Any]  # keyword arguments of WaveMixClassifier
+    image_size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    augment: Mapping[str, float]
+    label_smoothing: float
+
+    schema = LabelledImage
+    goal = Goal("top1", "max")
+
+    def train_transform(self, sample: LabelledImage, generator: np.random.Generator) -> LabelledImage:
+        image = resize_and_crop(sample.image, self.image_size)
+        if any(self.augment.values()):
+            image = augmenter(**self.augment)(image, generator)
+        return replace(sample, image=to_channels(image, len(self.mean)))
+
+    def eval_transform(self, sample: LabelledImage) -> LabelledImage:
+        image = resize_and_crop(sample.image, self.image_size)
+        return replace(sample, image=to_channels(image, len(self.mean)))
+
+    def build_model(self) -> nn.Module:
+        return WaveMixClassifier(num_classes=len(self.classes), **self.model)
+
+    def predict(self, model: nn.Module, batch: Batch) -> Tensor:
+        image_bchw = batch["image"]
+        mean_c11 = image_bchw.new_tensor(self.mean)[:, None, None]
+        std_c11 = image_bchw.new_tensor(self.std)[:, None, None]
+        logits_bk: Tensor = model((image_bchw - mean_c11) / std_c11)
+        return logits_bk
+
+    def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
+        return losses.cross_entropy(prediction, batch["label"], label_smoothing=self.label_smoothing)
+
+    def metrics(self, prediction: Tensor, batch: Batch) -> Mapping[str, Ratio]:
+        return {
+            "top1": metrics.top_k(prediction, batch["label"], k=1),
+            "top5": metrics.top_k(prediction, batch["label"], k=5),
+            "confusion": metrics.confusion(prediction, batch["label"]),
+        }
+
+    def render(self, prediction: Tensor, batch: Batch) -> list[Rendered]:
+        prob_b, answer_b = prediction.float().softmax(dim=1).max(dim=1)
+        images_b3hw = batch["image"].expand(-1, 3, -1, -1) if batch["image"].shape[1] == 1 else batch["image"]
+        return [
+            Rendered(image, self.classes[truth], self.classes[answer], prob, truth == answer)
+            for image, truth, answer, prob in zip(
+                images_b3hw.cpu(), batch["label"].tolist(), answer_b.tolist(), prob_b.tolist(), strict=True
+            )
+        ]
+
+
+def build(task: config.Classification, classes: tuple[str, ...]) -> Classification:
+    """The task that a section of params.yaml describes, for the classes of its data set."""
+    return Classification(
+        classes=classes,
+        model=task.model.model_dump(),
+        image_size=task.image_size,
+        mean=task.mean,
+        std=task.std,
+        augment=task.augment.model_dump(),
+        label_smoothing=task.label_smoothing,
+    )

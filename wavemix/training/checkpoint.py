@@ -1,0 +1,140 @@
+"""Checkpoints on disk: whole or absent, checked when read, and never able to run code.
+
+A checkpoint is a folder ``step-00000120`` with the weights (safetensors), the optimizer (read back with
+``weights_only=True``) and ``meta.json``, which names both with their digests and is written last; then the folder gets
+its name. It knows no task, no loop, and no launcher.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import pickle  # for the name of its error; nothing is unpickled here
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from wavemix.errors import CheckpointError
+from wavemix.files import sync_folder
+from wavemix.training.state import Best, TrainState
+
+FORMAT = 1
+WEIGHTS, OPTIMIZER, META = "model.safetensors", "optimizer.pt", "meta.json"
+
+log = logging.getLogger(__name__)
+
+
+def folder_of(step: int, root: Path) -> Path:
+    return root / f"step-{step:08d}"
+
+
+def save_checkpoint(state: TrainState, root: Path, *, keep: int = 2) -> Path:
+    """Write the state, then delete all but the newest ``keep`` checkpoints and the best one. For one rank to call.
+
+    Returns:
+        The checkpoint's folder under ``root``.
+    """
+    final = folder_of(state.step, root)
+    aside = root / f".{final.name}.partial"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in state.model.state_dict().items()}
+    save_file(weights, aside / WEIGHTS)
+    torch.save(state.optimizer.state_dict(), aside / OPTIMIZER)
+    meta = {
+        "format": FORMAT,
+        "step": state.step,
+        "phase": state.phase,
+        "best": state.best._asdict() if state.best else None,
+        "files": {name: _synced_digest(aside / name) for name in (WEIGHTS, OPTIMIZER)},
+    }
+    (aside / META).write_text(json.dumps(meta, indent=1))
+    _synced_digest(aside / META)
+    shutil.rmtree(final, ignore_errors=True)  # a damaged one of the same step
+    aside.rename(final)
+    sync_folder(root)
+    for old in checkpoints(root)[:-keep]:
+        if not state.best or old != folder_of(state.best.step, root):
+            shutil.rmtree(old)
+    return final
+
+
+def checkpoints(root: Path) -> list[Path]:
+    """All checkpoint folders, oldest first."""
+    return sorted(root.glob("step-*"))
+
+
+def newest_checkpoint(root: Path) -> Path | None:
+    """The newest checkpoint that is whole; damaged ones are passed over with a warning.
+
+    Raises:
+        CheckpointError: There are checkpoints, but every one is damaged: starting anew must be somebody's decision.
+    """
+    found = checkpoints(root)
+    for folder in reversed(found):
+        try:
+            read_meta(folder)
+        except CheckpointError as error:
+            log.warning("%s; going back to the one before it", error)
+        else:
+            return folder
+    if found:
+        raise CheckpointError(f"{root}: all {len(found)} checkpoints are damaged; delete the folder to start anew")
+    return None
+
+
+def read_meta(folder: Path) -> dict[str, Any]:
+    """The checkpoint's ``meta.json``, after every file was found to be what it says.
+
+    Raises:
+        CheckpointError: Something is missing or has another digest.
+    """
+    try:
+        meta: dict[str, Any] = json.loads((folder / META).read_text())
+        if meta["format"] != FORMAT:
+            raise CheckpointError(f"{folder}: checkpoint of format {meta['format']}, this version reads {FORMAT}")
+        for name, digest in meta["files"].items():
+            if _digest(folder / name) != digest:
+                raise CheckpointError(f"{folder}: {name} is damaged")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{folder}: not a whole checkpoint: {error}") from None
+    return meta
+
+
+def load_checkpoint(state: TrainState, folder: Path) -> None:
+    """Put the checkpoint into a state whose optimizer belongs to the checkpoint's phase."""
+    meta = read_meta(folder)
+    load_weights(state, folder)
+    try:
+        state.optimizer.load_state_dict(torch.load(folder / OPTIMIZER, map_location="cpu", weights_only=True))
+    except (pickle.UnpicklingError, RuntimeError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"{folder}: its {OPTIMIZER} is not one of this optimizer: {reason}") from None
+    state.step, state.phase = meta["step"], meta["phase"]
+    state.best = Best(**meta["best"]) if meta["best"] else None
+
+
+def load_weights(state: TrainState, folder: Path) -> None:
+    """Put the checkpoint's weights into the model, in place.
+
+    Raises:
+        CheckpointError: They are of another model.
+    """
+    try:
+        state.model.load_state_dict(load_file(folder / WEIGHTS))
+    except (RuntimeError, OSError) as error:
+        raise CheckpointError(f"{folder}: its weights do not fit this model: {str(error).splitlines()[0]}") from None
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _synced_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    return _digest(path)

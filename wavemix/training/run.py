@@ -1,0 +1,111 @@
+"""One run, from its folder's last checkpoint (or a fresh model) to its last step. It knows no launcher and no config
+file: whoever started this process hands it a ``Runtime``.
+
+Where weights come from, in this order: the run's own last checkpoint, else a fresh model drawn from the seed.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch.nn.parallel import DistributedDataParallel
+
+from wavemix.config import Recipe
+from wavemix.data import Deal, Manifest, eval_batches, train_batches
+from wavemix.distributed import from_first_rank, in_group, rank, world_size
+from wavemix.tasks.base import Task
+from wavemix.tracking import JsonLines
+from wavemix.training.batch_norm import synchronised
+from wavemix.training.checkpoint import load_checkpoint, newest_checkpoint, read_meta, save_checkpoint
+from wavemix.training.loop import Report, fit
+from wavemix.training.optim import build_optimizer
+from wavemix.training.state import TrainState
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What a launcher gives to each process; ranks come from the process group (``wavemix.distributed``)."""
+
+    device: torch.device
+    report: Report
+
+
+def train(
+    task: Task,
+    recipe: Recipe,
+    manifest: Manifest,
+    run_dir: Path,
+    *,
+    seed: int,
+    runtime: Runtime,
+    loader_workers: int = 0,
+) -> None:
+    """Train, or go on training, in ``run_dir``: ``checkpoints/`` and ``metrics.jsonl`` are there afterwards.
+
+    Every rank calls it; ``run_dir`` must be the same folder for all of them.
+    """
+    deal = Deal(manifest.num_samples("train"), recipe.global_batch, rank(), world_size())
+    checkpoints = run_dir / "checkpoints"
+    # Rank 0 looks, so that a slow file system cannot show two ranks different newest checkpoints.
+    resume_from = from_first_rank(newest_checkpoint(checkpoints) if rank() == 0 else None)
+    state = _build_state(task, recipe, resume_from, seed, runtime.device)
+    metrics = JsonLines(run_dir / "metrics.jsonl", last_step=state.step) if rank() == 0 else None
+
+    def log(step: int, numbers: Mapping[str, float]) -> None:
+        if metrics:
+            metrics.write({"step": step, "time": time.time(), **numbers})
+
+    def save(state: TrainState) -> Path | None:
+        return save_checkpoint(state, checkpoints) if rank() == 0 else None
+
+    batches = train_batches(
+        manifest,
+        task.schema,
+        task.train_transform,
+        deal,
+        seed=seed,
+        start_step=state.step,
+        window=recipe.shuffle_window,
+        num_workers=loader_workers,
+    )
+    fit(
+        state,
+        task,
+        recipe,
+        deal,
+        batches,
+        lambda: eval_batches(
+            manifest,
+            "val",
+            task.schema,
+            task.eval_transform,
+            batch_size=recipe.eval_batch,
+            rank=rank(),
+            world_size=world_size(),
+        ),
+        seed=seed,
+        device=runtime.device,
+        checkpoints=checkpoints,
+        save=save,
+        log=log,
+        report=runtime.report,
+    )
+
+
+def _build_state(task: Task, recipe: Recipe, resume_from: Path | None, seed: int, device: torch.device) -> TrainState:
+    torch.manual_seed(seed)  # every rank draws the same fresh weights
+    model = task.build_model()
+    if recipe.sync_batch_norm and world_size() > 1:
+        model = synchronised(model, device)
+    model = model.to(device)
+    forward = model
+    if in_group():
+        # Running statistics are equal on all ranks when normalisation is; else rank 0's are sent before evaluation.
+        forward = DistributedDataParallel(model, forward_sync_buffers=False, gradient_as_bucket_view=True)
+    phase = read_meta(resume_from)["phase"] if resume_from else 0
+    state = TrainState(model, forward, build_optimizer(recipe.phases[phase], model.parameters()), phase=phase)
+    if resume_from:
+        load_checkpoint(state, resume_from)
+    return state

@@ -1,0 +1,92 @@
+"""The score of a trained model on a split it has never seen, as files. It knows no optimizer and no run.
+
+Shapes: h, w = height, width, k = classes.
+"""
+
+import csv
+import io
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wavemix.data import Manifest, eval_batches
+from wavemix.data.schema import encode_png
+from wavemix.errors import DataError
+from wavemix.files import write_aside
+from wavemix.metrics import Ratio
+from wavemix.tasks.base import Batch, Rendered
+from wavemix.training.evaluation import evaluate, scalars
+from wavemix.training.trained import Trained
+
+MOST_WRONG, MOST_SHOWN = 20, 40
+
+
+def score(
+    trained: Trained, manifest: Manifest, target: Path, *, split: str = "test", batch_size: int
+) -> dict[str, float]:
+    """Score the model on the whole split in one process.
+
+    Writes ``metrics.json``, ``confusion.csv`` (where the task has one) and ``samples.json`` with small pictures: the
+    wrong answers first, then the first right ones.
+
+    Returns:
+        The metrics by name.
+
+    Raises:
+        DataError: The model was trained on other data: its scores would not be what they claim to be.
+    """
+    if trained.info["data"]["manifest_sha256"] != manifest.sha256:
+        raise DataError(
+            f"{manifest.folder}: not the data that the model was trained on (another manifest digest), so its held-out "
+            "part may not be held out; run `dvc repro` to train on it"
+        )
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    shown: list[Rendered] = []
+
+    def keep(prediction: Tensor, batch: Batch) -> None:
+        shown.extend(trained.task.render(prediction, batch))
+        shown[:] = _most_telling(shown)
+
+    batches = eval_batches(manifest, split, trained.task.schema, trained.task.eval_transform, batch_size=batch_size)
+    ratios = evaluate(trained.model.to(device), trained.task, batches, device, keep)
+    metrics = scalars(ratios)
+    found = {"split": split, "num_samples": manifest.num_samples(split), "metrics": metrics}
+    target.mkdir(parents=True, exist_ok=True)
+    if "confusion" in ratios:
+        write_aside(target / "confusion.csv", _confusion_csv(ratios["confusion"], manifest.classes))
+    _write_samples(shown, target)
+    write_aside(target / "metrics.json", (json.dumps(found, indent=1) + "\n").encode())
+    return metrics
+
+
+def _most_telling(shown: list[Rendered]) -> list[Rendered]:
+    """Wrong answers first, the surest of them foremost; then right ones in the order of the data."""
+    wrong = sorted((one for one in shown if one.correct is False), key=lambda one: -(one.prob or 0))[:MOST_WRONG]
+    return wrong + [one for one in shown if one.correct is not False][: MOST_SHOWN - len(wrong)]
+
+
+def _write_samples(shown: list[Rendered], target: Path) -> None:
+    entries: list[dict[str, Any]] = []
+    for number, one in enumerate(shown):
+        name = f"samples/{number:03d}.png"
+        pixels = (one.image_3hw.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+        write_aside(target / name, encode_png(np.ascontiguousarray(pixels)))
+        prob = None if one.prob is None or math.isnan(one.prob) else round(one.prob, 4)
+        entries.append(
+            {"file": name, "truth": one.truth, "prediction": one.prediction, "prob": prob, "correct": one.correct}
+        )
+    write_aside(target / "samples.json", (json.dumps(entries, indent=1) + "\n").encode())
+
+
+def _confusion_csv(confusion: Ratio, classes: tuple[str, ...]) -> bytes:
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["truth", "prediction", "count"])
+    for truth, counts in zip(classes, confusion.total.long().tolist(), strict=True):
+        rows.writerows([truth, prediction, count] for prediction, count in zip(classes, counts, strict=True))
+    return text.getvalue().encode()
