@@ -1,0 +1,208 @@
+"""One experiment from its name in params.yaml to its results: plan, launch, export. For the process that drives it.
+
+It knows where everything lies, and leaves training to the launcher and the numbers to the run's own files.
+"""
+
+import csv
+import io
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from wavemix.config import Experiment, Params
+from wavemix.data import Deal, Manifest, check_present, read_manifest
+from wavemix.errors import TrainingError
+from wavemix.files import write_aside
+from wavemix.launch import LAUNCHERS
+from wavemix.launch.base import Job
+from wavemix.launch.identity import PACKAGE, code_version, run_key
+from wavemix.launch.local import is_first_process
+from wavemix.launch.progress import watched
+from wavemix.tasks import TASKS
+from wavemix.tracking import read_rows
+from wavemix.tracking.mlflow import Tracked, add_model, mirrored
+from wavemix.training.checkpoint import WEIGHTS, folder_of, newest_checkpoint, read_meta
+from wavemix.training.loop import num_steps
+from wavemix.training.state import Best
+from wavemix.training.trained import save_trained
+
+NOT_REPRODUCIBLE = ("time", "train/samples_per_second")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """An experiment whose data are there, with its identity and the folder that this identity names."""
+
+    name: str
+    experiment: Experiment
+    manifest: Manifest
+    run_key: str
+    run_dir: Path
+    num_steps: int
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.run_dir / "checkpoints"
+
+    def last_meta(self) -> dict[str, Any] | None:
+        """What the newest whole checkpoint says of itself; None before the first."""
+        newest = newest_checkpoint(self.checkpoints)
+        return read_meta(newest) if newest else None
+
+    def is_finished(self) -> bool:
+        meta = self.last_meta()
+        return meta is not None and meta["step"] >= self.num_steps
+
+
+def best_of(planned: Planned) -> Best:
+    """The best score of a run that has a checkpoint, and the step that reached it."""
+    meta = planned.last_meta()
+    if meta is None or meta["best"] is None:
+        raise TrainingError(f"{planned.run_dir}: no checkpoint yet, so there is no best one")
+    return Best(**meta["best"])
+
+
+def plan(params: Params, name: str, experiment: Experiment) -> Planned:
+    """Find the data and the identity of an experiment.
+
+    Raises:
+        DataError: Its shards are missing or have another size than promised.
+        ConfigError: Its batch cannot be dealt to the workers.
+    """
+    manifest = read_manifest(Path(params.storage.shards) / experiment.data)
+    check_present(manifest)
+    workers = params.launch.num_workers if params.launch.launcher == "ray" else 1
+    deal = Deal(manifest.num_samples("train"), experiment.recipe.global_batch, 0, workers)
+    key = run_key(experiment, manifest.sha256, code_version())
+    run_dir = Path(params.storage.runs).absolute() / key
+    return Planned(name, experiment, manifest, key, run_dir, num_steps(experiment.recipe, deal))
+
+
+def job_of(planned: Planned, params: Params) -> Job:
+    return Job(
+        experiment=planned.experiment,
+        shards=planned.manifest.folder.absolute(),
+        run_dir=planned.run_dir,
+        run_key=planned.run_key,
+        loader_workers=params.launch.loader_workers,
+        system_every_seconds=params.tracking.system_every_seconds,
+    )
+
+
+def tracked_run(planned: Planned, params: Params, *, parent_run_id: str | None = None) -> Tracked | None:
+    """Who this run is to MLflow; None where tracking is switched off."""
+    if params.tracking.mlflow_uri is None:
+        return None
+    tags = {
+        "experiment": planned.name,
+        "git_commit": _git_commit(),
+        "data_sha256": planned.manifest.sha256,
+        "code_version": code_version(),
+        **({"mlflow.parentRunId": parent_run_id} if parent_run_id else {}),
+    }
+    return Tracked(
+        uri=params.tracking.mlflow_uri,
+        experiment=params.tracking.mlflow_experiment,
+        run_key=planned.run_key,
+        name=f"{planned.name}-{planned.run_key[:6]}",
+        tags=tags,
+        params=planned.experiment.model_dump(mode="json"),
+    )
+
+
+def train_experiment(params: Params, name: str) -> None:
+    """Train the experiment, or go on where it was interrupted, and write its results.
+
+    Raises:
+        TrainingError: The launcher could not bring it to its end; what is done so far is kept.
+    """
+    planned = plan(params, name, params.experiments[name])
+    launch = LAUNCHERS[params.launch.launcher]
+    if not is_first_process():  # a rank of torchrun that only trains
+        if not planned.is_finished():  # the first process asks the same of the same files
+            launch(job_of(planned, params), params.launch)
+        return
+    note = {"experiment": name, "run_key": planned.run_key, "config": planned.experiment.model_dump(mode="json")}
+    write_aside(planned.run_dir / "run.json", (json.dumps(note, indent=1) + "\n").encode())
+    tracked = tracked_run(planned, params)
+    with mirrored(tracked, planned.run_dir):
+        train_watched(planned, params)
+    target = Path(params.storage.results) / "experiments" / name / "train"
+    export(planned, target)
+    if tracked:
+        add_model(
+            tracked,
+            code=PACKAGE / "pyfunc.py",
+            package=PACKAGE,
+            folder=target,
+            num_classes=len(planned.manifest.classes),
+        )
+
+
+def train_watched(planned: Planned, params: Params) -> None:
+    """Train with the progress shown; nothing is left to do for a run that is finished."""
+    launch = LAUNCHERS[params.launch.launcher]
+    if planned.is_finished():
+        return
+    with watched(planned.name, planned.run_dir / "metrics.jsonl", num_steps=planned.num_steps):
+        launch(job_of(planned, params), params.launch)
+    if not planned.is_finished():
+        raise TrainingError(f"{planned.run_dir}: the launcher ended before step {planned.num_steps}; run it again")
+
+
+def export(planned: Planned, target: Path) -> None:
+    """Write the best weights, what they need to be used, and the curves. The same run gives the same bytes."""
+    best, manifest, experiment = best_of(planned), planned.manifest, planned.experiment
+    task = TASKS[experiment.task.name](experiment.task, manifest.classes)
+    with torch.device("meta"):
+        num_parameters = sum(parameter.numel() for parameter in task.build_model().parameters())
+    info = {
+        "experiment": planned.name,
+        "run_key": planned.run_key,
+        "code_version": code_version(),
+        "task": experiment.task.model_dump(mode="json"),
+        "classes": list(manifest.classes),
+        "goal": list(task.goal),
+        "val_score": best.score,
+        "step": best.step,
+        "num_steps": planned.num_steps,
+        "num_parameters": num_parameters,
+        "data": {
+            "name": manifest.name,
+            "manifest_sha256": manifest.sha256,
+            "samples": {split: manifest.num_samples(split) for split in manifest.splits},
+        },
+    }
+    save_trained(target, folder_of(best.step, planned.checkpoints) / WEIGHTS, info)
+    write_aside(target / "curves.csv", _curves(planned.run_dir / "metrics.jsonl"))
+
+
+def _curves(metrics: Path) -> bytes:
+    """All numbers by step as CSV, an empty cell where one was not measured; times are left out."""
+    steps: dict[int, dict[str, float]] = {}
+    for row in read_rows(metrics):
+        steps.setdefault(row["step"], {}).update(
+            {key: value for key, value in row.items() if key not in ("step", *NOT_REPRODUCIBLE)}
+        )
+    columns = ["step", *dict.fromkeys(key for row in steps.values() for key in row)]
+    text = io.StringIO()
+    rows = csv.DictWriter(text, columns, lineterminator="\n")
+    rows.writeheader()
+    rows.writerows({"step": step, **row} for step, row in sorted(steps.items()))
+    return text.getvalue().encode()
+
+
+def _git_commit() -> str:
+    """The commit that this runs from, with ``-dirty`` when the tree differs from it; empty without git."""
+    asked = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=PACKAGE,
+    )
+    return asked.stdout.strip()

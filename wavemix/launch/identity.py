@@ -1,0 +1,43 @@
+"""One identity for one result: the run key, a digest of everything that the result depends on.
+
+It names the run's folder, the Ray run and the MLflow run. Where and on how many workers a run trains is no part of it.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+import wavemix
+from wavemix.config import Experiment
+
+PACKAGE = Path(wavemix.__file__).parent
+
+DECIDES_NUMBERS = (
+    "data/loader.py",
+    "data/manifest.py",
+    "data/schema.py",
+    "data/transforms.py",
+    "distributed.py",
+    "losses.py",
+    "metrics.py",
+    "models",
+    "tasks",
+    "training",
+)
+"""The code whose change makes another result, relative to the package; dvc.yaml's train stage depends on the same."""
+
+
+def code_version() -> str:
+    """Digest of the code that decides a result's numbers; the same in a git clone and in a plain copy."""
+    digest = hashlib.sha256()
+    for place in DECIDES_NUMBERS:
+        path = PACKAGE / place
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            digest.update(f"{file.relative_to(PACKAGE).as_posix()}\0".encode() + file.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def run_key(experiment: Experiment, manifest_sha256: str, code: str) -> str:
+    """16 hex digits; the same for the same experiment, data and code."""
+    what = {"experiment": experiment.model_dump(mode="json"), "manifest": manifest_sha256, "code": code}
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,104 @@
+"""How far a long job is: a bar with rate and time left on a terminal, a plain line now and then elsewhere.
+
+It reads counts and rows that others wrote, and changes nothing.
+"""
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from wavemix.tracking import Follower
+
+PLAIN_EVERY_SECONDS = 10.0
+
+
+@contextmanager
+def counted(what: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+    """A callable to be told how many were done since the last call; shows their rate and the time left."""
+    started, done = time.perf_counter(), 0
+    with _bar(what, total) as show:
+
+        def advance(count: int) -> None:
+            nonlocal done
+            done += count
+            show(done, f"{done / max(time.perf_counter() - started, 1e-9):,.0f} {unit}/s", done == total)
+
+        yield advance
+
+
+@contextmanager
+def watched(name: str, metrics: Path, *, num_steps: int) -> Iterator[None]:
+    """Show a training by the rows that it writes, wherever its processes are, while the block runs."""
+    follower, stop = Follower(metrics), threading.Event()
+
+    def follow(show: "Show") -> None:
+        loss, rate, seen = "", "", -1
+        while True:
+            ending = stop.wait(0.3)
+            for row in follower.new_rows():
+                if "train/loss" in row:
+                    loss, rate = f"loss {row['train/loss']:.4f}", f"{row['train/samples_per_second']:,.0f} samples/s"
+                scores = [f"{key[5:]} {value:.4f}" for key, value in row.items() if key.startswith("eval/")]
+                text = "  ".join([loss, *scores, rate])
+                if row["step"] >= seen:
+                    show(row["step"], text, bool(scores) and row["step"] == num_steps)
+                seen = row["step"]
+            if ending:
+                return
+
+    with _bar(name, num_steps) as show:
+        thread = threading.Thread(target=follow, args=(show,), name="progress", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+
+Show = Callable[[int, str, bool], None]
+"""(done, text, whether this is the last call)"""
+
+
+@contextmanager
+def _bar(what: str, total: int) -> Iterator[Show]:
+    if not sys.stderr.isatty():
+        yield _plain(what, total)
+        return
+    columns = [
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[text]}"),
+    ]
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(what, total=total, text="")
+        yield lambda done, text, _last: progress.update(task, completed=done, text=text)
+
+
+def _plain(what: str, total: int) -> Show:
+    started, first, shown = time.perf_counter(), 0, time.perf_counter()
+
+    def show(done: int, text: str, last: bool) -> None:
+        nonlocal started, first, shown
+        now = time.perf_counter()
+        if not first:  # the processes had to start, and a continued run has not done these now
+            started, first = now, done
+        if last or now - shown >= PLAIN_EVERY_SECONDS:
+            shown = now
+            left = (now - started) * (total - done) / max(done - first, 1)
+            print(
+                f"{what}: {done}/{total} ({100 * done // total} %)  {text}  {left:.0f} s left",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    return show
