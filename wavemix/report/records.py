@@ -1,0 +1,124 @@
+"""Decides what a result is made of once it is read: experiments, sweeps and their parts.
+
+It does not know of files, nor of how anything is shown.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Goal:
+    """The metric that ranks checkpoints and trials; mode is "max" or "min"."""
+
+    metric: str
+    mode: str
+
+
+@dataclass(frozen=True)
+class Training:
+    """What the train stage says of its model: model.json."""
+
+    run_key: str
+    task: str
+    config: str  # the task's configuration as indented JSON, to be shown, not read
+    classes: tuple[str, ...]
+    goal: Goal
+    step: int  # whose weights were kept
+    num_steps: int | None  # of the whole training, where the file tells
+    num_parameters: int
+    data: str
+    manifest_sha256: str
+    num_samples: Mapping[str, int]  # split -> samples
+    code_version: str
+    world_size: int | None  # None where the file leaves it out, as it decides no number
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One column of curves.csv where it was measured; steps ascend, values may be nan or inf."""
+
+    steps: tuple[int, ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """counts[i][j]: samples of classes[i] that were taken for classes[j]."""
+
+    classes: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One picture with its answer; the last four are None where the task has none. prob lies in [0, 1]."""
+
+    key: str
+    png: bytes
+    truth: str | None
+    prediction: str | None
+    prob: float | None
+    correct: bool | None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels, from the PNG's first chunk."""
+        return int.from_bytes(self.png[16:20], "big"), int.from_bytes(self.png[20:24], "big")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What the evaluate stage measured on one split."""
+
+    split: str
+    num_samples: int
+    metrics: Mapping[str, float]
+    confusion: Confusion | None
+    samples: tuple[Sample, ...]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One experiment; evaluation is None as long as it was trained only."""
+
+    name: str
+    training: Training
+    curves: Mapping[str, Curve]  # "train/loss", "eval/top1", ...
+    evaluation: Evaluation | None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial of a sweep; score is None (or nan) where it ended before its first evaluation."""
+
+    name: str
+    score: float | None
+    step: int | None
+    parameters: Mapping[str, str]
+
+    @property
+    def scored(self) -> bool:
+        """Whether there is a finite score to rank it by."""
+        return self.score is not None and math.isfinite(self.score)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One sweep, its trials best first and those without a score last."""
+
+    name: str
+    parameters: tuple[str, ...]
+    trials: tuple[Trial, ...]
+    best: str  # best.yaml as text, "" if there is none
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that the report is made from, each part sorted by name."""
+
+    experiments: tuple[Experiment, ...]
+    sweeps: tuple[Sweep, ...]
