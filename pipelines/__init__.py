@@ -1,0 +1,1 @@
+"""One file per DVC stage: argv -> params -> one call -> files out."""

@@ -1,0 +1,22 @@
+"""The stage ``evaluate``: exported weights and held-out shards -> ``results/experiments/<name>/evaluation/``."""
+
+from pathlib import Path
+
+from pipelines.stage import run_stage
+from wavemix.config import Params
+from wavemix.data import check_present, read_manifest
+from wavemix.training.scoring import score
+from wavemix.training.trained import load_trained
+
+
+def evaluate(params: Params, name: str) -> None:
+    experiment = params.experiments[name]
+    folder = Path(params.storage.results) / "experiments" / name
+    manifest = read_manifest(Path(params.storage.shards) / experiment.data)
+    check_present(manifest)
+    trained = load_trained(folder / "train")
+    score(trained, manifest, folder / "evaluation", batch_size=experiment.recipe.eval_batch)
+
+
+if __name__ == "__main__":
+    run_stage(evaluate, of="experiments")

@@ -1,0 +1,31 @@
+"""The stage ``report``: all results -> ``reports/index.html``; its figures go to the runs in MLflow as well."""
+
+import json
+import sys
+from pathlib import Path
+
+from wavemix.config import load_params
+from wavemix.errors import WaveMixError
+from wavemix.report import figures_of, write_report
+from wavemix.tracking.mlflow import add_results
+
+
+def main() -> None:
+    try:
+        params = load_params()
+        results, target = Path(params.storage.results), Path(params.storage.reports)
+        write_report(results, target)
+    except WaveMixError as error:
+        sys.exit(f"error: {error}")
+    uri = params.tracking.mlflow_uri
+    if uri is None:
+        return
+    for scores in sorted(results.glob("experiments/*/evaluation/metrics.json")):
+        folder = scores.parent.parent
+        run_key = json.loads((folder / "train" / "model.json").read_text())["run_key"]
+        tested = {f"test/{name}": value for name, value in json.loads(scores.read_text())["metrics"].items()}
+        add_results(uri, params.tracking.mlflow_experiment, run_key, tested, figures_of(target, folder.name))
+
+
+if __name__ == "__main__":
+    main()
