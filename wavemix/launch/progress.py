@@ -94,11 +94,7 @@ def _plain(what: str, total: int) -> Show:
             started, first = now, done
         if last or now - shown >= PLAIN_EVERY_SECONDS:
             shown = now
-            left = (now - started) * (total - done) / max(done - first, 1)
-            print(
-                f"{what}: {done}/{total} ({100 * done // total} %)  {text}  {left:.0f} s left",
-                file=sys.stderr,
-                flush=True,
-            )
+            left = f"  {(now - started) * (total - done) / (done - first):.0f} s left" if done > first else ""
+            print(f"{what}: {done}/{total} ({100 * done // total} %)  {text}{left}", file=sys.stderr, flush=True)
 
     return show
