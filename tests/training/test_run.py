@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -132,6 +133,8 @@ def test_an_exported_model_is_scored_on_every_held_out_sample(
     assert len(counts) == 4
     assert sum(counts.values()) == 7
     assert counts["dark", "dark"] + counts["bright", "bright"] == round(7 * metrics["top1"])
+    answers = Counter((tmp_path / "scored" / "predictions.csv").read_text().splitlines()[1:])
+    assert answers == {f"{truth},{answer}": count for (truth, answer), count in counts.items() if count}
     samples = json.loads((tmp_path / "scored" / "samples.json").read_text())
     assert len(samples) == 7
     assert [one["correct"] for one in samples] == sorted(one["correct"] for one in samples)  # wrong ones first

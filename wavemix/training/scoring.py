@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import math
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,8 @@ def score(
 ) -> dict[str, float]:
     """Score the model on the whole split in one process.
 
-    Writes ``metrics.json``, ``confusion.csv`` (where the task has one) and ``samples.json`` with small pictures: the
-    wrong answers first, then the first right ones.
+    Writes ``metrics.json``, ``samples.json`` with small pictures (the wrong answers first, then the first right ones)
+    and, where the task has them, ``confusion.csv`` and ``predictions.csv`` (a row per sample, in the data's order).
 
     Returns:
         The metrics by name.
@@ -47,10 +48,12 @@ def score(
         )
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     shown: list[Rendered] = []
+    answers: list[tuple[str, str]] = []
 
     def keep(prediction: Tensor, batch: Batch) -> None:
-        shown.extend(trained.task.render(prediction, batch))
-        shown[:] = _most_telling(shown)
+        rendered = trained.task.render(prediction, batch)
+        answers.extend((one.truth, one.prediction) for one in rendered if one.correct is not None)
+        shown[:] = _most_telling(shown + rendered)
 
     batches = eval_batches(manifest, split, trained.task.schema, trained.task.eval_transform, batch_size=batch_size)
     ratios = evaluate(trained.model.to(device), trained.task, batches, device, keep)
@@ -59,6 +62,8 @@ def score(
     target.mkdir(parents=True, exist_ok=True)
     if "confusion" in ratios:
         write_aside(target / "confusion.csv", _confusion_csv(ratios["confusion"], manifest.classes))
+    if answers:
+        write_aside(target / "predictions.csv", _csv(["truth", "prediction"], answers))
     _write_samples(shown, target)
     write_aside(target / "metrics.json", (json.dumps(found, indent=1) + "\n").encode())
     return metrics
@@ -84,9 +89,17 @@ def _write_samples(shown: list[Rendered], target: Path) -> None:
 
 
 def _confusion_csv(confusion: Ratio, classes: tuple[str, ...]) -> bytes:
+    cells = [
+        (truth, prediction, count)
+        for truth, counts in zip(classes, confusion.total.long().tolist(), strict=True)
+        for prediction, count in zip(classes, counts, strict=True)
+    ]
+    return _csv(["truth", "prediction", "count"], cells)
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
     text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["truth", "prediction", "count"])
-    for truth, counts in zip(classes, confusion.total.long().tolist(), strict=True):
-        rows.writerows([truth, prediction, count] for prediction, count in zip(classes, counts, strict=True))
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(header)
+    table.writerows(rows)
     return text.getvalue().encode()
