@@ -106,9 +106,10 @@ class _Mirror:
     def _send(self) -> None:
         client = _client(self._tracked.uri)
         if self._run_id is None:
-            self._run_id = find_or_create_run(self._tracked)
-            for key in client.get_run(self._run_id).data.metrics:
-                self._sent[key] = max(metric.step for metric in client.get_metric_history(self._run_id, key))
+            run_id = find_or_create_run(self._tracked)
+            for key in client.get_run(run_id).data.metrics:
+                self._sent[key] = max(metric.step for metric in client.get_metric_history(run_id, key))
+            self._run_id = run_id  # only now: whatever fails above is asked again
         for path in sorted(self._run_dir.glob("*.jsonl")):
             self._waiting += self._followers.setdefault(path, Follower(path)).new_rows()
         while self._waiting:
