@@ -112,9 +112,3 @@ def check_present(manifest: Manifest) -> None:
         found = path.stat().st_size if path.is_file() else None
         if found != shard.bytes:
             raise DataError(f"{path}: found {found} bytes, the manifest promises {shard.bytes}; prepare the data again")
-
-
-def sha256_of(path: Path) -> str:
-    """The digest of a file's content, read in pieces."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

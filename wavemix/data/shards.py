@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from webdataset.writer import TarWriter
 
-from wavemix.data.manifest import Manifest, Shard, sha256_of, write_manifest
+from wavemix.data.manifest import Manifest, Shard, write_manifest
 from wavemix.data.sources.raw import RawSet
 from wavemix.errors import DataError
-from wavemix.files import write_aside, written_aside
+from wavemix.files import sha256_of, write_aside, written_aside
 
 Progress = Callable[[int], None]
 """Called with how many samples were done since the last call."""

@@ -5,7 +5,6 @@ A checkpoint is a folder ``step-00000120`` with the weights (safetensors), the o
 its name. It knows no task, no loop, and no launcher.
 """
 
-import hashlib
 import json
 import logging
 import os
@@ -18,7 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from wavemix.errors import CheckpointError
-from wavemix.files import sync_folder
+from wavemix.files import sha256_of, sync_folder
 from wavemix.training.state import Best, TrainState
 
 FORMAT = 1
@@ -97,7 +96,7 @@ def read_meta(folder: Path) -> dict[str, Any]:
         if meta["format"] != FORMAT:
             raise CheckpointError(f"{folder}: checkpoint of format {meta['format']}, this version reads {FORMAT}")
         for name, digest in meta["files"].items():
-            if _digest(folder / name) != digest:
+            if sha256_of(folder / name) != digest:
                 raise CheckpointError(f"{folder}: {name} is damaged")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{folder}: not a whole checkpoint: {error}") from None
@@ -129,12 +128,7 @@ def load_weights(state: TrainState, folder: Path) -> None:
         raise CheckpointError(f"{folder}: its weights do not fit this model: {str(error).splitlines()[0]}") from None
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _synced_digest(path: Path) -> str:
     with path.open("rb") as file:
         os.fsync(file.fileno())
-    return _digest(path)
+    return sha256_of(path)
