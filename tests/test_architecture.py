@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from wavemix.launch.identity import DECIDES_NUMBERS, PACKAGE
+from wavemix.launch.identity import DECIDES_NOTHING, DECIDES_NUMBERS, PACKAGE
 
 ROOT = PACKAGE.parent
 MODULES = sorted(path.relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*.py"))
@@ -99,6 +99,12 @@ def test_what_decides_numbers_is_what_the_stage_depends_on(stage: str) -> None:
     deps = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][stage]["do"]["deps"]
     code = {dep for dep in deps if not dep.startswith("${")}
     assert code == {f"wavemix/{place}" for place in DECIDES_NUMBERS}
+
+
+def test_what_decides_nothing_is_what_the_stages_leave_out() -> None:
+    lines = (ROOT / ".dvcignore").read_text().splitlines()
+    assert [line for line in lines if line.startswith("/")] == [f"/wavemix/{place}" for place in DECIDES_NOTHING]
+    assert all((PACKAGE / place).exists() for place in DECIDES_NOTHING)
 
 
 def test_every_dependency_of_a_stage_exists() -> None:

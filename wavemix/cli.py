@@ -7,6 +7,7 @@ from pathlib import Path
 from wavemix.config import load_params
 from wavemix.data import read_manifest, verify_shards
 from wavemix.errors import DataError, WaveMixError
+from wavemix.info import describe
 from wavemix.launch.progress import counted
 
 
@@ -18,14 +19,31 @@ def main() -> None:
     commands.add_parser("check", help="validate params.yaml and the overrides")
     verify = commands.add_parser("verify", help="read every shard of a data set and compare it with its manifest")
     verify.add_argument("name", help="a name in the section data of params.yaml")
+    info = commands.add_parser(
+        "info", help="list the networks of the papers: parameters, multiply-adds, scores, weights"
+    )
+    info.add_argument(
+        "pattern", nargs="?", default="*", metavar="NAME", help="all about one, or a pattern like '*_seg'"
+    )
     arguments = parser.parse_args()
     try:
+        if arguments.command == "info":
+            _info(arguments.pattern)
+            return
         params = load_params(arguments.params, arguments.set)
         if arguments.command == "verify":
             _verify(Path(params.storage.shards) / arguments.name)
         else:
             print(f"{arguments.params}: {len(params.experiments)} experiments, {len(params.data)} data sets, all valid")
     except WaveMixError as error:
+        sys.exit(f"error: {error}")
+
+
+def _info(pattern: str) -> None:
+    try:
+        for line in describe(pattern):
+            print(line)
+    except ValueError as error:
         sys.exit(f"error: {error}")
 
 

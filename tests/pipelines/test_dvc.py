@@ -100,6 +100,7 @@ def test_metrics_and_plots_can_be_shown(dvc_project: Project, tmp_path: Path) ->
     [
         ("wavemix/report/page.py", "MAX_CONFUSIONS: Final = 8", "MAX_CONFUSIONS: Final = 9", {"report"}),
         ("wavemix/launch/local.py", '"gloo"', "'gloo'", set()),
+        ("wavemix/models/zoo/benchmarks.py", "MNIST", "Mnist", set()),
         ("params.yaml", "num_workers: 2", "num_workers: 1", set()),
         (
             "params.yaml",
@@ -109,8 +110,8 @@ def test_metrics_and_plots_can_be_shown(dvc_project: Project, tmp_path: Path) ->
         ),
         (
             "wavemix/models/blocks.py",
-            "nn.GELU()",
-            "nn.ReLU()",
+            "nn.Dropout(dropout)",
+            "nn.Dropout(dropout / 2)",
             {"train@digits", "evaluate@digits"},
         ),
         (

@@ -54,7 +54,7 @@ class Data(Section):
 
 
 class WaveMixModel(Section):
-    """Constructor arguments of ``wavemix.models.WaveMixClassifier``; ``ff_dim: null`` means ``dim``."""
+    """Constructor arguments of ``wavemix.models.WaveMixClassifier``, with its meaning of null; it checks what fits."""
 
     dim: Annotated[int, Field(gt=0, multiple_of=4)]
     depth: PositiveInt
@@ -66,6 +66,11 @@ class WaveMixModel(Section):
     stride: PositiveInt = 1
     patch_size: PositiveInt = 4
     in_channels: Literal[1, 3] = 3
+    expand: Literal["deconv", "bilinear", "idwt", "pixel_shuffle"] = "deconv"
+    wavelet: str = "haar"
+    mixer: Literal["dwt", "none", "fourier", "random", "maxpool", "lifting"] = "dwt"
+    head_dim: PositiveInt | None = None
+    deepest_only: bool = False
 
 
 class Augment(Section):

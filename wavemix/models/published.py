@@ -1,44 +1,81 @@
 """Decides how names in the authors' checkpoints become ours; does not know where a checkpoint lies or how it is read.
 
-A rule renames part of a key; all rules are applied, in this order.
+Their names depend on the file: ``pool.2`` is the classifier's linear layer in one, the decoder's last convolution in
+another. So a rule may offer several names, and the network that is loaded into has one of them.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Final
 
 from torch import Tensor, nn
 
-RULES: Final[tuple[tuple[str, str], ...]] = (
+# A rule renames part of a key, and all rules are applied, in this order. Of several names for one part, the first that
+# the network has is taken.
+RULES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
+    # Networks around blocks: the stages of WaveMixSR-V2, WaveMixSR itself, the modules of WavePaint.
+    (r"^SR_blocks\.(\d+)\.", (r"stages.\1.",)),
+    (r"^wavemodules\.(\d+)\.", (r"refiners.\1.",)),
+    (r"^(?=(layers|path1|final)\.)", ("", "luma.")),
+    (r"\bpath1\.1\.", ("stem.0.",)),
+    (r"\bpath1\.2\.", ("stem.1.",)),
+    (r"\bfinal\.(\d)\.", (r"tail.\1.",)),
+    (r"^(refiners\.\d+)\.conv\.(\d)\.", (r"\1.stem.\2.",)),
+    (r"^(refiners\.\d+)\.depthconv\.0\.", (r"\1.depthwise.conv.",)),
+    (r"^(refiners\.\d+)\.depthconv\.2\.", (r"\1.depthwise.norm.",)),
+    (r"\bdecoder1\.0\.", ("upsample.",)),
+    (r"\bdecoder1\.1\.", ("norm.",)),
+    (r"\bdecoder2\.0\.", ("to_image.",)),
     # Blocks. A block of one level leaves out the number of its feed-forward network.
-    (r"^layers\.", "blocks."),
-    (r"\breduction\.", "reduce."),
-    (r"\bfeedforward1?\.", "feedforwards.0."),
-    (r"\bfeedforward2\.", "feedforwards.1."),
-    (r"\bfeedforward3\.", "feedforwards.2."),
-    (r"\bfeedforward4\.", "feedforwards.3."),
-    (r"\b(feedforwards\.\d)\.0\.", r"\1.expand."),
-    (r"\b(feedforwards\.\d)\.3\.", r"\1.project."),
-    (r"\b(feedforwards\.\d)\.4\.", r"\1.upsample."),
-    (r"\b(feedforwards\.\d)\.5\.", r"\1.norm."),
+    (r"\blayers\.", ("blocks.",)),
+    (r"\breduction\.", ("reduce.",)),
+    (r"\bfeedforward1?\.", ("feedforwards.0.",)),
+    (r"\bfeedforward2\.", ("feedforwards.1.",)),
+    (r"\bfeedforward3\.", ("feedforwards.2.",)),
+    (r"\bfeedforward4\.", ("feedforwards.3.",)),
+    (r"\b(feedforwards\.\d)\.0\.", (r"\1.widen.",)),
+    (r"\b(feedforwards\.\d)\.3\.", (r"\1.project.",)),
+    (r"\b(feedforwards\.\d)\.4\.", (r"\1.upsample.",)),
+    # The pixel-shuffle block has a convolution where the others have BN, and its BN behind.
+    (r"\b(feedforwards\.\d)\.5\.", (r"\1.upsample.1.", r"\1.norm.")),
+    (r"\b(feedforwards\.\d)\.6\.", (r"\1.norm.",)),
     # The first WaveMix-Lite scripts kept these two outside of the feed-forward network.
-    (r"\bff1\.", "feedforwards.0.upsample."),
-    (r"\bdepthconv\.0\.", "feedforwards.0.norm."),
-    # Stem: the strided one ends with 1.
-    (r"^conv\.0\.", "stem.conv1."),
-    (r"^conv\.1\.", "stem.conv2."),
-    (r"^conv\.2\.", "stem.patches."),
-    (r"^conv\.4\.", "stem.norm."),
-    # Head: `head` in the variant for timm.
-    (r"^(pool|head)\.2\.", "head."),
+    (r"\bff1\.", ("feedforwards.0.upsample.",)),
+    (r"\bdepthconv\.0\.", ("feedforwards.0.norm.",)),
+    # Stem of the classifier and the segmenter: the strided one ends with 1.
+    (r"^conv\.([012])\.", (r"stem.convs.\1.",)),
+    (r"^conv\.4\.", ("stem.norm.",)),
+    # Decoder: `expand` in the package, `segment` in WaveMix-Lite.py, `pool` in Cityscapes.py. Head: `head` for timm.
+    (r"^(?:expand|segment)\.(\d)\.", (r"decoder.\1.",)),
+    (r"^pool\.([01])\.", (r"decoder.\1.",)),
+    (r"^(?:pool|head)\.2\.", ("head.", "decoder.2.")),
 )
 
 
-def our_name(key: str) -> str:
-    """The name, in our networks, of a weight or buffer of the authors' networks; names of our own stay as they are."""
-    for pattern, replacement in RULES:
-        key = re.sub(pattern, replacement, key)
-    return key
+def our_name(key: str, names: Container[str]) -> str:
+    """The name that a weight or buffer of the authors' networks has in one of ours.
+
+    Args:
+        key: The authors' name, or one of our own, which stays as it is.
+        names: All names of the network.
+
+    Returns:
+        One of these names; or, if none fits, what the rules make of the key first.
+    """
+    if key in names:
+        return key
+    candidates = list(_candidates(key))
+    return next((name for name in candidates if name in names), candidates[0])
+
+
+def _candidates(key: str, first_rule: int = 0) -> Iterator[str]:
+    for index in range(first_rule, len(RULES)):
+        pattern, replacements = RULES[index]
+        if re.search(pattern, key):
+            for replacement in replacements:
+                yield from _candidates(re.sub(pattern, replacement, key), index + 1)
+            return
+    yield key
 
 
 def load_published(model: nn.Module, state_dict: Mapping[str, Tensor], strict: bool = True) -> list[str]:
@@ -59,10 +96,10 @@ def load_published(model: nn.Module, state_dict: Mapping[str, Tensor], strict: b
         ValueError: If names are missing or left over, or shapes differ; the message has one line for each of the three
             and names the first few. Also if nothing matches at all.
 
-    Source: classification of wavemix 0.2.4, its timm variant, and the first WaveMix-Lite scripts.
+    Source: wavemix 0.2.4 and the scripts of the repositories WaveMix, WaveMixSR and WavePaint, old ones included.
     """
     ours = model.state_dict()
-    given = {key: our_name(key) for key in state_dict}
+    given = {key: our_name(key, ours) for key in state_dict}
     # Of two keys that mean the same weight, the second is left over.
     keys = {name: key for key, name in reversed(given.items()) if name in ours}
     missing = [name for name in ours if name not in keys]

@@ -1,6 +1,7 @@
-"""Decides how one level of the 2-D Haar transform is computed; knows no network and holds no state.
+"""Decides how one level of a 2-D wavelet transform is computed; knows no network and holds no state.
 
-Shapes: b = batch, c = channels, h, w = height, width of the finer map; q = 4c sub-band channels, u, v = h/2, w/2.
+Shapes: b = batch, c = channels, h, w = height, width of the finer map; q = 4c sub-band channels, u, v = sides of the
+coarser map (h/2, w/2 for Haar), f = taps of a filter.
 Sub-bands by their PyWavelets names: ll = cA, ch = cH (top minus bottom), cv = cV (left minus right), cd = cD.
 """
 
@@ -20,8 +21,11 @@ Sub-bands by their PyWavelets names: ll = cA, ch = cH (top minus bottom), cv = c
 # hand-written function gains little in training and loses on small maps, while these lines have double backward,
 # forward mode, vmap, compile and export for nothing. Additions also stay float32 where a convolution may round to TF32.
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 def haar_dwt(x_bchw: Tensor) -> Tensor:
@@ -79,3 +83,120 @@ def haar_idwt(bands_bquv: Tensor) -> Tensor:
     rows_bcu2v = torch.stack((ll_bcuv + ch_bcuv, ll_bcuv - ch_bcuv), dim=3).mul_(0.5)
     steps_bcu2v = torch.stack((cv_bcuv + cd_bcuv, cv_bcuv - cd_bcuv), dim=3).mul_(0.5)
     return torch.stack((rows_bcu2v + steps_bcu2v, rows_bcu2v - steps_bcu2v), dim=5).flatten(4).flatten(2, 3)
+
+
+def haar_then_pointwise(x_bchw: Tensor, weight_oq11: Tensor, bias_o: Tensor | None) -> Tensor:
+    """``conv2d(haar_dwt(x), weight, bias)`` as the one convolution that it is: 2x2, stride 2.
+
+    Its kernel is the weight times the matrix of the transform, which is the inverse transform of the weight, taken for
+    a map of one pixel. No sub-band is ever written.
+
+    Args:
+        x_bchw: Feature map, any float dtype, device and memory format; h and w even.
+        weight_oq11: Weight of a 1x1 convolution for the channels of `haar_dwt`.
+        bias_o: Its bias, or None.
+
+    Returns:
+        ``[b, o, h/2, w/2]``.
+    """
+    return F.conv2d(x_bchw, haar_idwt(weight_oq11), bias_o, stride=2)
+
+
+def haar_ll(x_bchw: Tensor) -> Tensor:
+    """The sub-band ll of `haar_dwt` alone: half the sum of each 2x2 square, ``[b, c, h/2, w/2]``."""
+    return F.avg_pool2d(x_bchw, 2, divisor_override=2)
+
+
+@dataclass(frozen=True)
+class Wavelet:
+    """The four filters of a wavelet, each of the same even number of taps (f)."""
+
+    analysis_low: tuple[float, ...]
+    analysis_high: tuple[float, ...]
+    synthesis_low: tuple[float, ...]
+    synthesis_high: tuple[float, ...]
+
+
+def wavelet(name: str) -> Wavelet:
+    """The filters of a discrete wavelet, from PyWavelets, which pytorch_wavelets brings with it.
+
+    Args:
+        name: A name of PyWavelets, such as ``"db2"``, ``"bior1.3"`` or ``"coif1"``.
+
+    Raises:
+        ValueError: If there is no such wavelet.
+        ModuleNotFoundError: If PyWavelets is not installed (the extra ``wavelets`` of this package).
+    """
+    try:
+        import pywt  # noqa: PLC0415  (an ablation needs it, no other network)
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"the wavelet {name!r} needs PyWavelets: pip install 'wavemix-train[wavelets]'"
+        ) from error
+    if name not in pywt.wavelist(kind="discrete"):
+        raise ValueError(f"wavelet must be 'haar' or a discrete wavelet of PyWavelets, got {name!r}")
+    return Wavelet(*(tuple(taps) for taps in pywt.Wavelet(name).filter_bank))
+
+
+def dwt(x_bchw: Tensor, wavelet: Wavelet) -> Tensor:
+    """The four sub-bands of one level of any wavelet, in the channel order of `haar_dwt`.
+
+    Args:
+        x_bchw: Feature map, any float dtype and device, any sides.
+        wavelet: Its filters.
+
+    Returns:
+        ``[b, 4c, u, v]`` with u = (h + f - 1) // 2: longer filters reach over the edge, where the map is zero.
+
+    Source: equals ``pywt.dwt2(x, name, mode="zero")`` and ``pytorch_wavelets.DWTForward(J=1, mode="zero")``, which
+    is not called, since it breaks torch.compile's graph, fails in its backward pass under autocast and knows one dtype.
+    """
+    low_f, high_f = wavelet.analysis_low, wavelet.analysis_high
+    rows_bcuw = _analyse(x_bchw.transpose(2, 3), low_f, high_f)  # filtered along h first: low, high
+    lows, highs = (_analyse(rows.transpose(2, 3), low_f, high_f) for rows in rows_bcuw)
+    details_bc3uv = torch.stack((highs[0], lows[1], highs[1]), dim=2)
+    return torch.cat((lows[0], details_bc3uv.flatten(1, 2)), dim=1)
+
+
+def idwt(bands_bquv: Tensor, wavelet: Wavelet) -> Tensor:
+    """The inverse of `dwt` for an orthogonal or biorthogonal wavelet.
+
+    Args:
+        bands_bquv: Sub-bands in the channel order of `haar_dwt`, any float dtype and device.
+        wavelet: Its filters.
+
+    Returns:
+        ``[b, q/4, 2u - f + 2, 2v - f + 2]``: one row or column more than the map had where that was odd.
+
+    Source: equals ``pywt.idwt2((cA, (cH, cV, cD)), name, mode="zero")``.
+    """
+    low_f, high_f = wavelet.synthesis_low, wavelet.synthesis_high
+    batch, num_bands, height, width = bands_bquv.shape
+    channels = num_bands // 4
+    ll_bcuv = bands_bquv[:, :channels]
+    ch_bcuv, cv_bcuv, cd_bcuv = bands_bquv[:, channels:].reshape(batch, channels, 3, height, width).unbind(2)
+    low_bcuw = _synthesise(ll_bcuv, cv_bcuv, low_f, high_f)
+    high_bcuw = _synthesise(ch_bcuv, cd_bcuv, low_f, high_f)
+    return _synthesise(low_bcuw.transpose(2, 3), high_bcuw.transpose(2, 3), low_f, high_f).transpose(2, 3)
+
+
+def _analyse(x_bchw: Tensor, low_f: tuple[float, ...], high_f: tuple[float, ...]) -> tuple[Tensor, Tensor]:
+    """Low and high pass along the last axis, every second value."""
+    batch, channels, height, width = x_bchw.shape
+    taps = len(low_f)
+    # A convolution of torch is a correlation: the filters are turned around.
+    filters = x_bchw.new_tensor([low_f[::-1], high_f[::-1]]).view(2, 1, 1, taps)
+    padded = F.pad(x_bchw, (taps - 2, taps - 2 + width % 2))
+    bands = F.conv2d(padded.reshape(batch * channels, 1, height, -1), filters, stride=(1, 2))
+    low, high = bands.view(batch, channels, 2, height, -1).unbind(2)
+    return low, high
+
+
+def _synthesise(low_bchv: Tensor, high_bchv: Tensor, low_f: tuple[float, ...], high_f: tuple[float, ...]) -> Tensor:
+    """The transpose of `_analyse` with the filters for the way back."""
+    batch, channels, height, width = low_bchv.shape
+    taps = len(low_f)
+    filters = low_bchv.new_tensor([low_f, high_f]).view(2, 1, 1, taps)
+    bands = torch.stack((low_bchv, high_bchv), dim=2).view(batch * channels, 2, height, width)
+    rows = F.conv_transpose2d(bands, filters, stride=(1, 2), padding=(0, taps - 2))
+    return rows.view(batch, channels, height, -1)

@@ -87,7 +87,7 @@ def synchronised(model: nn.Module, device: torch.device) -> nn.Module:
         return converted
     for module in model.modules():
         for name, child in module.named_children():
-            if type(child) is nn.BatchNorm2d:
+            if isinstance(child, nn.BatchNorm2d) and not isinstance(child, GlobalBatchNorm2d):
                 twin = GlobalBatchNorm2d(child.num_features, eps=child.eps, momentum=child.momentum)
                 twin.weight, twin.bias = child.weight, child.bias
                 twin.running_mean, twin.running_var = child.running_mean, child.running_var

@@ -1,0 +1,89 @@
+"""Decides how a block brings the result of a level back to the size above it; does not know what made that result.
+
+Shapes: b = batch, f = channels before, o = channels after, u, v = sides before; the factor multiplies both sides.
+"""
+
+from typing import Final, Literal
+
+from torch import Tensor, nn
+
+from wavemix.models.wavelet import haar_idwt, idwt, wavelet
+
+ExpandName = Literal["deconv", "bilinear", "idwt", "pixel_shuffle"]
+
+
+class InverseHaar(nn.Module):
+    """Takes the channels as the sub-bands of a Haar transform and inverts it."""
+
+    def forward(self, x_bfuv: Tensor) -> Tensor:
+        """See `haar_idwt`."""
+        return haar_idwt(x_bfuv)
+
+
+class InverseWavelet(nn.Module):
+    """The same for another wavelet: ``2u - taps + 2`` rows."""
+
+    def __init__(self, name: str) -> None:
+        """Take the filters of the wavelet called so by PyWavelets."""
+        super().__init__()
+        self.wavelet = wavelet(name)
+
+    def forward(self, x_bfuv: Tensor) -> Tensor:
+        """See `idwt`."""
+        return idwt(x_bfuv, self.wavelet)
+
+
+def build_expand(
+    expand: ExpandName, *, out_channels: int, factor: int, wavelet: str, ff_dim: int | None, default_ff_dim: int
+) -> tuple[int, nn.Module]:
+    """The module that multiplies both sides by a factor, and the channels that it takes.
+
+    ``"deconv"``: transposed convolution with kernel ``factor + 2``, stride ``factor`` and padding 1, as in all
+    published networks. ``"bilinear"``: interpolation, without weights. ``"idwt"``: the inverse of the wavelet, without
+    weights, from four channels to one. ``"pixel_shuffle"``: four channels to one of twice the size, and a 3x3
+    convolution, as in WaveMixSR-V2.
+
+    Args:
+        expand: One of these names.
+        out_channels: Channels of the result (o).
+        factor: 1, 2, 4, 8 or 16.
+        wavelet: ``"haar"`` or a name of PyWavelets, for ``"idwt"``.
+        ff_dim: Channels asked for (f), or None.
+        default_ff_dim: Channels that None stands for, where any number will do.
+
+    Returns:
+        f, and the module ``[b, f, u, v] -> [b, o, factor * u, factor * v]``; not exactly twice as large for the inverse
+        of wavelets with more than two taps.
+
+    Raises:
+        ValueError: If the name is unknown, ff_dim is not the only number that the expansion can take, or the factor is
+            not 2 for ``"idwt"`` or ``"pixel_shuffle"``.
+
+    Source: wavemix 0.2.4; WaveMix (arXiv 2205.14375), sections 4.5 and 4.6 and table 14; the authors' WaveMixSRV2.py.
+    """
+    module: nn.Module
+    match expand:
+        case "deconv":
+            in_channels = default_ff_dim if ff_dim is None else ff_dim
+            module = nn.ConvTranspose2d(in_channels, out_channels, kernel_size=factor + 2, stride=factor, padding=1)
+            return in_channels, module
+        case "bilinear":
+            in_channels = out_channels
+            module = nn.Upsample(scale_factor=factor, mode="bilinear", align_corners=False)
+        case "idwt":
+            in_channels = 4 * out_channels
+            module = InverseHaar() if wavelet in HAAR_NAMES else InverseWavelet(wavelet)
+        case "pixel_shuffle":
+            in_channels = 4 * out_channels
+            conv = nn.Conv2d(out_channels, out_channels, kernel_size=3, padding=1)
+            module = nn.Sequential(nn.PixelShuffle(2), conv)
+        case _:
+            raise ValueError(f"expand must be 'deconv', 'bilinear', 'idwt' or 'pixel_shuffle', got {expand!r}")
+    if ff_dim not in (None, in_channels):
+        raise ValueError(f"expand={expand!r} takes {in_channels} channels here, so ff_dim can't be {ff_dim}")
+    if expand != "bilinear" and factor != 2:
+        raise ValueError(f"expand={expand!r} doubles the size, and can't multiply it by {factor}")
+    return in_channels, module
+
+
+HAAR_NAMES: Final = ("haar", "db1")
