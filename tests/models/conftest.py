@@ -5,7 +5,7 @@ tests that need them are skipped where they are absent.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,15 @@ from wavemix.models.published import load_published, our_name
 REPOSITORY = Path(__file__).parents[2]
 
 Reference = dict[str, Any]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Maps of a few pixels gain nothing from threads, which beside other programs spend their time waiting."""
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(num_threads)
 
 
 @pytest.fixture
@@ -41,25 +50,26 @@ def assert_parity() -> Callable[[nn.Module, Reference], None]:
 
     def check(model: nn.Module, expected: Reference) -> None:
         load_published(model, expected["state_dict"])
-        (inputs,) = expected["inputs"]
+        names = set(model.state_dict())
 
         with torch.no_grad():
-            close(model.eval()(inputs), expected["output"], 1e-5)
+            close(model.eval()(*expected["inputs"]), expected["output"], 1e-5)
 
-        inputs = inputs.clone().requires_grad_()
-        output = model.train()(inputs)
+        first, *others = expected["inputs"]
+        first = first.clone().requires_grad_()
+        output = model.train()(first, *others)
         output.square().mean().backward()
         close(output, expected["train_output"], 1e-5)
-        close(inputs.grad, expected["input_grad"], 1e-4)
+        close(first.grad, expected["input_grad"], 1e-4)
 
         grads = {name: parameter.grad for name, parameter in model.named_parameters()}
-        expected_grads = {our_name(key): grad for key, grad in expected["grads"].items()}
+        expected_grads = {our_name(key, names): grad for key, grad in expected["grads"].items()}
         assert grads.keys() == expected_grads.keys()
         for name, grad in expected_grads.items():
             close(grads[name], grad, 1e-4, name)
 
         buffers = dict(model.named_buffers())
-        expected_buffers = {our_name(key): value for key, value in expected["state_after"].items()}
+        expected_buffers = {our_name(key, names): value for key, value in expected["state_after"].items()}
         assert buffers.keys() == expected_buffers.keys()
         for name, value in expected_buffers.items():
             close(buffers[name], value, 1e-5, name)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from wavemix.models.checks import at_least_1
 from wavemix.models.expand import ExpandName, build_expand
 from wavemix.models.mixers import PROPORTIONS, HaarMixer, MixerName, build_mixer
 from wavemix.models.norm import BatchNorm2d
@@ -69,8 +70,8 @@ class WaveMixBlock(nn.Module):
                 (table 14).
 
         Raises:
-            ValueError: If dim is not a positive multiple of 4, levels is outside 1..4 or does not fit the mixer, a name
-                is unknown, or ff_dim does not fit the expansion.
+            ValueError: If dim is not a positive multiple of 4, levels is outside 1..4 or does not fit the mixer, mult
+                or ff_dim is below 1, a name is unknown, or ff_dim does not fit the expansion.
             ModuleNotFoundError: If the wavelet needs PyWavelets and that is not installed.
         """
         super().__init__()
@@ -78,6 +79,7 @@ class WaveMixBlock(nn.Module):
             raise ValueError(f"dim must be a positive multiple of 4 (one part for each sub-band), got {dim}")
         if levels not in range(1, 5):
             raise ValueError(f"levels must be 1, 2, 3 or 4, got {levels}")
+        at_least_1(mult=mult, ff_dim=ff_dim)
         self.mixer = build_mixer(mixer, wavelet)
         num_bands, stride = PROPORTIONS[mixer]
         if stride == 1 and levels > 1:
@@ -214,12 +216,9 @@ def add_residuals(x_bdhw: Tensor, blocks: Iterable[nn.Module], *, checkpoint_blo
     Returns:
         ``[b, d, h, w]``.
     """
-    keeps = torch.is_grad_enabled()
-    recomputes = checkpoint_blocks and keeps and not torch.compiler.is_compiling()
+    recomputes = checkpoint_blocks and torch.is_grad_enabled() and not torch.compiler.is_compiling()
     for block in blocks:
-        if not keeps:  # nobody else reads what a block returns
-            x_bdhw = block(x_bdhw).add_(x_bdhw)
-        elif recomputes:
+        if recomputes:
             contexts = partial(_contexts, block)
             x_bdhw = x_bdhw + checkpoint(block, x_bdhw, use_reentrant=False, context_fn=contexts)
         else:
@@ -236,9 +235,11 @@ def _contexts(block: nn.Module) -> tuple[AbstractContextManager[None], AbstractC
 def _statistics_kept(block: nn.Module) -> Iterator[None]:
     """The second forward pass of a checkpoint must not count a batch twice in the running statistics."""
     kept = [(buffer, buffer.clone()) for buffer in block.buffers()]
-    yield
-    for buffer, value in kept:
-        buffer.copy_(value)
+    try:
+        yield
+    finally:  # checkpoint leaves by an exception as soon as it has what it wants
+        for buffer, value in kept:
+            buffer.copy_(value)
 
 
 def _centre(x_bdhw: Tensor, size: tuple[int, ...]) -> Tensor:

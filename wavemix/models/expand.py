@@ -3,11 +3,11 @@
 Shapes: b = batch, f = channels before, o = channels after, u, v = sides before; the factor multiplies both sides.
 """
 
-from typing import Final, Literal
+from typing import Literal
 
 from torch import Tensor, nn
 
-from wavemix.models.wavelet import haar_idwt, idwt, wavelet
+from wavemix.models.wavelet import HAAR, haar_idwt, idwt, wavelet
 
 ExpandName = Literal["deconv", "bilinear", "idwt", "pixel_shuffle"]
 
@@ -72,7 +72,7 @@ def build_expand(
             module = nn.Upsample(scale_factor=factor, mode="bilinear", align_corners=False)
         case "idwt":
             in_channels = 4 * out_channels
-            module = InverseHaar() if wavelet in HAAR_NAMES else InverseWavelet(wavelet)
+            module = InverseHaar() if wavelet in HAAR else InverseWavelet(wavelet)
         case "pixel_shuffle":
             in_channels = 4 * out_channels
             conv = nn.Conv2d(out_channels, out_channels, kernel_size=3, padding=1)
@@ -82,8 +82,7 @@ def build_expand(
     if ff_dim not in (None, in_channels):
         raise ValueError(f"expand={expand!r} takes {in_channels} channels here, so ff_dim can't be {ff_dim}")
     if expand != "bilinear" and factor != 2:
-        raise ValueError(f"expand={expand!r} doubles the size, and can't multiply it by {factor}")
+        raise ValueError(
+            f"expand={expand!r} doubles the size, and the mixer and levels of this block ask for a factor of {factor}"
+        )
     return in_channels, module
-
-
-HAAR_NAMES: Final = ("haar", "db1")

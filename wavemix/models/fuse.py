@@ -18,8 +18,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from wavemix.models.blocks import FeedForward, WaveMixBlock, add_residuals
 from wavemix.models.linear import (
     LinearChain,
+    compose,
     compose_deconvolution,
-    composed_convolution,
     convolve,
     deconvolution_pays,
 )
@@ -74,11 +74,12 @@ class FusedChain(nn.Module):
         """Compose the weights."""
         super().__init__()
         self.layers = nn.ModuleList(chain.convolutions())
-        self.composed = composed_convolution(chain.convolutions())
+        weight_oihw, bias_o = compose(chain.convolutions())
+        self.weight, self.bias = nn.Parameter(weight_oihw), nn.Parameter(bias_o)
 
     def forward(self, x_bchw: Tensor) -> Tensor:
         """See `convolve`."""
-        return convolve(x_bchw, cast(list[nn.Conv2d], [*self.layers]), self.composed)
+        return convolve(x_bchw, cast(list[nn.Conv2d], [*self.layers]), (self.weight, self.bias))
 
 
 class FusedFeedForward(nn.Module):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wavemix.models.wavelet import dwt, haar_dwt, wavelet
+from wavemix.models.wavelet import HAAR, dwt, haar_dwt, wavelet
 
 MixerName = Literal["dwt", "none", "fourier", "random", "maxpool", "lifting"]
 
@@ -148,11 +148,11 @@ def build_mixer(mixer: MixerName, wavelet: str) -> nn.Module:
 
     Raises:
         ValueError: If a name is unknown, or a wavelet is given to a mixer that takes none.
-        ModuleNotFoundError: If the wavelet needs pytorch_wavelets and that is not installed.
+        ModuleNotFoundError: If the wavelet needs PyWavelets and that is not installed.
     """
     if mixer not in MIXERS:
         raise ValueError(f"mixer must be one of {', '.join(MIXERS)}, got {mixer!r}")
-    if wavelet in ("haar", "db1"):
+    if wavelet in HAAR:
         return MIXERS[mixer]()
     if mixer != "dwt":
         raise ValueError(f"the mixer {mixer!r} takes no wavelet, got {wavelet!r}")

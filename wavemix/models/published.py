@@ -13,6 +13,7 @@ from torch import Tensor, nn
 # A rule renames part of a key, and all rules are applied, in this order. Of several names for one part, the first that
 # the network has is taken.
 RULES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
+    (r"^module\.", ("",)),  # DataParallel's
     # Networks around blocks: the stages of WaveMixSR-V2, WaveMixSR itself, the modules of WavePaint.
     (r"^SR_blocks\.(\d+)\.", (r"stages.\1.",)),
     (r"^wavemodules\.(\d+)\.", (r"refiners.\1.",)),

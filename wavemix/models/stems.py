@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from wavemix.models.checks import at_least_1
 from wavemix.models.linear import LinearChain
 from wavemix.models.norm import BatchNorm2d
 
@@ -32,10 +33,11 @@ def build_stem(stem: StemName, *, in_channels: int, dim: int, stride: int, patch
         ``[b, c, h, w] -> [b, d, u, v]``.
 
     Raises:
-        ValueError: If the name is unknown.
+        ValueError: If the name is unknown or a number below 1.
 
     Source: wavemix 0.2.4, ``initial_conv="strided"`` and ``"pachify"`` (as it is spelled there).
     """
+    at_least_1(in_channels=in_channels, stride=stride, patch_size=patch_size)
     match stem:
         case "strided":
             convs = LinearChain(
@@ -59,7 +61,12 @@ def channels_last(x_bchw: Tensor) -> Tensor:
 
     So stored, transposed convolutions, the largest part of the work, run about 1.5 times as fast on a CPU, and
     tensor cores need no transposition. For an image it costs next to nothing.
+
+    Raises:
+        ValueError: If it is not a batch of images.
     """
+    if x_bchw.ndim != 4:
+        raise ValueError(f"a network takes a batch of images [b, c, h, w], got {list(x_bchw.shape)}")
     # Where there is one channel, both formats are the same, and layers can't see which is meant but by the strides.
     if x_bchw.shape[1] == 1:
         return x_bchw.clone(memory_format=torch.channels_last)

@@ -22,10 +22,14 @@ Sub-bands by their PyWavelets names: ll = cA, ch = cH (top minus bottom), cv = c
 # forward mode, vmap, compile and export for nothing. Additions also stay float32 where a convolution may round to TF32.
 
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+HAAR: Final = ("haar", "db1")
+"""The names of the wavelet that has a path of its own."""
 
 
 def haar_dwt(x_bchw: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from wavemix.models.blocks import WaveMixBlock, add_residuals
+from wavemix.models.checks import at_least_1
 from wavemix.models.expand import ExpandName
 from wavemix.models.linear import LinearChain
 from wavemix.models.mixers import MixerName
@@ -69,10 +70,11 @@ class WaveMixClassifier(nn.Module):
             checkpoint_blocks: Whether to keep less of each block in training and compute it again (`add_residuals`).
 
         Raises:
-            ValueError: If a name is unknown, depth is below 1, or an argument of the blocks is out of range.
+            ValueError: If a name is unknown, a number is below 1, or an argument of the blocks is out of range.
             ModuleNotFoundError: If the wavelet needs PyWavelets and that is not installed.
         """
         super().__init__()
+        at_least_1(num_classes=num_classes, depth=depth, head_dim=head_dim)
         self.checkpoint_blocks = checkpoint_blocks
         self.stem = build_stem(stem, in_channels=in_channels, dim=dim, stride=stride, patch_size=patch_size)
         self.blocks = _blocks(depth, dim, levels, mult, ff_dim, dropout, expand, wavelet, mixer, deepest_only)
@@ -103,11 +105,11 @@ class WaveMixClassifier(nn.Module):
             ``[b, k]``: unnormalised log-probabilities.
         """
         if self.final is None:
-            x_bd = x_bduv.mean(dim=(2, 3))
+            x_bd = _average(x_bduv)
         elif self.composes:  # all linear: averaged first, e channels are made once an image, not at each position
-            x_bd = self.final(x_bduv.mean(dim=(2, 3), keepdim=True)).flatten(1)
+            x_bd = self.final(_average(x_bduv)[:, :, None, None]).flatten(1)
         else:
-            x_bd = self.final(x_bduv).mean(dim=(2, 3))
+            x_bd = _average(self.final(x_bduv))
         logits_bk: Tensor = self.head(x_bd)
         return logits_bk
 
@@ -168,10 +170,11 @@ class WaveMixSegmenter(nn.Module):
             checkpoint_blocks: Whether to keep less of each block in training and compute it again (`add_residuals`).
 
         Raises:
-            ValueError: If a name is unknown, depth is below 1, or an argument of the blocks is out of range.
+            ValueError: If a name is unknown, a number is below 1, or an argument of the blocks is out of range.
             ModuleNotFoundError: If the wavelet needs PyWavelets and that is not installed.
         """
         super().__init__()
+        at_least_1(num_classes=num_classes, depth=depth)
         self.checkpoint_blocks = checkpoint_blocks
         self.size_step = patch_size if stem == "patchify" else 1
         self.keeps_size = (patch_size if stem == "patchify" else stride**2) == 4
@@ -221,6 +224,11 @@ class WaveMixSegmenter(nn.Module):
         return logits_bkhw[..., :height, :width] if self.keeps_size else logits_bkhw
 
 
+def _average(x_bduv: Tensor) -> Tensor:
+    """Over all positions; so written, the gradient has its channels last in memory too, as all behind it expects."""
+    return x_bduv.permute(0, 2, 3, 1).flatten(1, 2).mean(1)
+
+
 def _blocks(
     depth: int,
     dim: int,
@@ -233,8 +241,6 @@ def _blocks(
     mixer: MixerName,
     deepest_only: bool,
 ) -> nn.ModuleList:
-    if depth < 1:
-        raise ValueError(f"depth must be at least 1, got {depth}")
     return nn.ModuleList(
         WaveMixBlock(
             dim,

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from wavemix.models.blocks import WaveMixBlock, add_residuals
+from wavemix.models.checks import at_least_1
 from wavemix.models.expand import ExpandName
 from wavemix.models.linear import LinearChain
 from wavemix.models.stems import channels_last
@@ -56,6 +57,7 @@ class WaveMixSR(nn.Module):
             ValueError: If scale or interpolation is unknown, depth is below 1, or dim is not a multiple of 4.
         """
         super().__init__()
+        at_least_1(depth=depth)
         if scale not in (2, 3, 4):
             raise ValueError(f"scale must be 2, 3 or 4, got {scale}")
         if interpolation not in ("bicubic", "bilinear"):
@@ -109,6 +111,7 @@ class WaveMixSRV2(nn.Module):
             ValueError: If scale or interpolation is unknown, blocks is below 1, or dim is not a multiple of 4.
         """
         super().__init__()
+        at_least_1(blocks=blocks)
         if scale not in (2, 4, 8):
             raise ValueError(f"scale must be 2, 4 or 8, got {scale}")
         if interpolation not in ("bicubic", "bilinear"):
@@ -141,8 +144,6 @@ class Luma(nn.Module):
     ) -> None:
         """Make the layers."""
         super().__init__()
-        if depth < 1:
-            raise ValueError(f"a network has at least 1 block, got {depth}")
         self.checkpoint_blocks = checkpoint_blocks
         self.stem = LinearChain(
             nn.Conv2d(1, dim // 2, kernel_size=3, padding=1), nn.Conv2d(dim // 2, dim, kernel_size=3, padding=1)

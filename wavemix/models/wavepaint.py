@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from wavemix.models.blocks import WaveMixBlock, add_residuals
+from wavemix.models.checks import at_least_1
 from wavemix.models.linear import LinearChain
 from wavemix.models.norm import BatchNorm2d
 from wavemix.models.stems import channels_last
@@ -54,10 +55,7 @@ class WavePaint(nn.Module):
             ValueError: If a number is out of range.
         """
         super().__init__()
-        if num_modules < 1 or blocks_per_module < 1:
-            raise ValueError(
-                f"num_modules and blocks_per_module must be at least 1, got {num_modules} and {blocks_per_module}"
-            )
+        at_least_1(num_modules=num_modules, blocks_per_module=blocks_per_module)
         self.mask_input = mask_input
         self.refiners = nn.ModuleList(
             Refiner(
@@ -77,11 +75,12 @@ class WavePaint(nn.Module):
 
         Args:
             image_b3hw: RGB images in [0, 1], with 0 in the holes.
-            mask_b1hw: 1 where a pixel is missing, 0 where it is known; the images' dtype.
+            mask_b1hw: 1 where a pixel is missing, 0 where it is known; any dtype, bool too.
 
         Returns:
             ``[b, 3, h, w]``: known pixels unchanged, missing ones filled with values that are not clamped.
         """
+        mask_b1hw = mask_b1hw.to(image_b3hw.dtype)
         height, width = image_b3hw.shape[2:]
         padding = (0, width % 2, 0, height % 2)
         filled_b3hw = F.pad(image_b3hw, padding) if any(padding) else image_b3hw
