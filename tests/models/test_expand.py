@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from wavemix.models.expand import build_expand
-from wavemix.models.wavelet import dwt, haar_dwt, wavelet
+from wavemix.models.wavelet import dwt, haar_dwt, wavelet_filters
 
 
 def built(expand: str, *, factor: int = 2, wavelet: str = "haar", ff_dim: int | None = None) -> tuple[int, nn.Module]:
@@ -70,7 +70,7 @@ def test_idwt_inverts_haar(name: str) -> None:
 def test_idwt_inverts_other_wavelets(name: str, size: tuple[int, int]) -> None:
     num_in, module = built("idwt", wavelet=name)
     x_bohw = random(2, 3, *size)
-    restored = module(dwt(x_bohw, wavelet(name)))
+    restored = module(dwt(x_bohw, wavelet_filters(name)))
     assert num_in == 12
     torch.testing.assert_close(restored[..., : size[0], : size[1]], x_bohw, atol=1e-10, rtol=0)
 

@@ -17,7 +17,7 @@ from wavemix.models import (
     haar_dwt,
 )
 from wavemix.models.fuse import layer_by_layer
-from wavemix.models.wavelet import dwt, wavelet
+from wavemix.models.wavelet import dwt, wavelet_filters
 
 Config = dict[str, Any]
 
@@ -114,7 +114,7 @@ def test_network_layer_by_layer(name: str, reference, assert_parity) -> None:
 @pytest.mark.parametrize("name", ["dwt_db1_J1_zero", "dwt_db1_J3_zero", "dwt_db2_J1_zero", "dwt_bior1.3_J1_zero"])
 def test_wavelet_transform(name: str, reference) -> None:
     expected = reference(name)
-    filters = wavelet(expected["config"]["wave"])
+    filters = wavelet_filters(expected["config"]["wave"])
     assert_bands(expected, lambda x_bchw: dwt(x_bchw, filters))
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from wavemix.models import WaveMixBlock, haar_dwt, haar_idwt
-from wavemix.models.wavelet import dwt, haar_ll, haar_then_pointwise, idwt, wavelet
+from wavemix.models.wavelet import dwt, haar_ll, haar_then_pointwise, idwt, wavelet_filters
 
 SHAPES = [(2, 3, 8, 12), (1, 1, 2, 2), (3, 5, 2, 6), (1, 2, 14, 4)]
 
@@ -168,7 +168,7 @@ ANY_SHAPES = [
 @pytest.mark.parametrize("name", TWELVE)
 @pytest.mark.parametrize("shape", ANY_SHAPES)
 def test_any_wavelet_equals_pywavelets(name: str, shape: tuple[int, ...]) -> None:
-    x_bchw, filters = random(*shape), wavelet(name)
+    x_bchw, filters = random(*shape), wavelet_filters(name)
     bands = dwt(x_bchw, filters)
     torch.testing.assert_close(bands, pywt_bands(x_bchw, name), atol=1e-12, rtol=1e-12)
     torch.testing.assert_close(idwt(bands, filters), pywt_inverse(bands, name), atol=1e-12, rtol=1e-12)
@@ -179,7 +179,7 @@ def test_any_wavelet_equals_pywavelets(name: str, shape: tuple[int, ...]) -> Non
 @pytest.mark.parametrize("name", TWELVE)
 @pytest.mark.parametrize("shape", ANY_SHAPES)
 def test_any_wavelet_is_inverted(name: str, shape: tuple[int, ...]) -> None:
-    x_bchw, filters = random(*shape), wavelet(name)
+    x_bchw, filters = random(*shape), wavelet_filters(name)
     height, width = shape[2:]
     restored = idwt(dwt(x_bchw, filters), filters)
     assert restored.shape == (*shape[:2], height + height % 2, width + width % 2)
@@ -196,7 +196,7 @@ def pytorch_wavelets():
 @pytest.mark.parametrize("name", TWELVE)
 @pytest.mark.parametrize("shape", [(2, 3, 16, 24), (1, 2, 15, 9)], ids=["even", "odd"])
 def test_any_wavelet_equals_pytorch_wavelets(name: str, shape: tuple[int, ...], pytorch_wavelets) -> None:
-    x_bchw, filters = random(*shape, dtype=torch.float32), wavelet(name)
+    x_bchw, filters = random(*shape, dtype=torch.float32), wavelet_filters(name)
     bands = dwt(x_bchw, filters)
     ll, (details_bc3uv,) = pytorch_wavelets.DWTForward(J=1, wave=name, mode="zero")(x_bchw)
     torch.testing.assert_close(bands, torch.cat((ll, details_bc3uv.flatten(1, 2)), dim=1), atol=1e-5, rtol=1e-5)
@@ -206,21 +206,21 @@ def test_any_wavelet_equals_pytorch_wavelets(name: str, shape: tuple[int, ...], 
 
 @pytest.mark.parametrize("name", ["haar", "db1"])
 def test_the_general_transform_includes_haar(name: str) -> None:
-    x_bchw, filters = random(2, 3, 6, 8), wavelet(name)
+    x_bchw, filters = random(2, 3, 6, 8), wavelet_filters(name)
     torch.testing.assert_close(dwt(x_bchw, filters), haar_dwt(x_bchw))
     torch.testing.assert_close(idwt(haar_dwt(x_bchw), filters), x_bchw)
 
 
 @pytest.mark.parametrize("name", ["db2", "bior1.3"])
 def test_gradients_of_any_wavelet(name: str) -> None:
-    filters = wavelet(name)
+    filters = wavelet_filters(name)
     assert torch.autograd.gradcheck(lambda x_bchw: dwt(x_bchw, filters), random(1, 2, 4, 5).requires_grad_())
     assert torch.autograd.gradcheck(lambda x_bchw: idwt(x_bchw, filters), random(1, 4, 4, 5).requires_grad_())
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 def test_any_wavelet_in_other_precisions(dtype: torch.dtype) -> None:
-    x_bchw, filters = random(1, 2, 6, 8, dtype=dtype), wavelet("db2")
+    x_bchw, filters = random(1, 2, 6, 8, dtype=dtype), wavelet_filters("db2")
     bands = dwt(x_bchw, filters)
     assert bands.dtype == idwt(bands, filters).dtype == dtype
     torch.testing.assert_close(bands.double(), pywt_bands(x_bchw, "db2"), atol=2e-2, rtol=2e-2)
@@ -229,13 +229,13 @@ def test_any_wavelet_in_other_precisions(dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("name", ["", "db99", "Haar", "haar2d", "morl"])
 def test_an_unknown_wavelet_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"discrete wavelet of PyWavelets, got '{name}'"):
-        wavelet(name)
+        wavelet_filters(name)
 
 
 def test_without_pywavelets_haar_works_and_others_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pywt", None)
     WaveMixBlock(8)
     with pytest.raises(ModuleNotFoundError, match=r"'db2' needs PyWavelets: pip install 'wavemix-train\[wavelets\]'"):
-        wavelet("db2")
+        wavelet_filters("db2")
     with pytest.raises(ModuleNotFoundError, match="PyWavelets"):
         WaveMixBlock(8, wavelet="db2")

@@ -4,7 +4,7 @@ from wavemix.models.blocks import WaveMixBlock
 from wavemix.models.count import count_parameters, multiply_adds, torchinfo_multiply_adds
 from wavemix.models.fuse import fuse_for_inference, layer_by_layer
 from wavemix.models.published import load_published
-from wavemix.models.wavelet import dwt, haar_dwt, haar_idwt, idwt, wavelet
+from wavemix.models.wavelet import dwt, haar_dwt, haar_idwt, idwt, wavelet_filters
 from wavemix.models.wavemix import WaveMixClassifier, WaveMixSegmenter
 from wavemix.models.wavemix_sr import WaveMixSR, WaveMixSRV2
 from wavemix.models.wavepaint import WavePaint
@@ -31,5 +31,5 @@ __all__ = [
     "load_published",
     "multiply_adds",
     "torchinfo_multiply_adds",
-    "wavelet",
+    "wavelet_filters",
 ]

@@ -4,7 +4,7 @@ Shapes: b = batch, d = dim, c = reduced channels (d/4 where the mixer makes four
 q = mixed channels, u, v = sides of a level, halved from level to level; m = hidden channels.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import cast
@@ -29,7 +29,7 @@ class WaveMixBlock(nn.Module):
     k + 1 transforms the ll of level k. From the deepest level to the finest, the sub-bands of a level, joined with the
     result of the level below, pass through ``1x1 conv -> GELU -> dropout -> 1x1 conv -> transposed conv (x2) -> BN``.
 
-    The block adds no residual: `add_residuals` does.
+    The block adds its input only when asked, as `add_residuals` does.
 
     Two steps are computed as one: the Haar transform and the 1x1 convolution behind it are a 2x2 convolution, and the
     joined result of the level below enters through its own part of that 1x1 convolution, as a sum instead of a copy.
@@ -112,7 +112,7 @@ class WaveMixBlock(nn.Module):
                 )
             )
 
-    def forward(self, x_bdhw: Tensor) -> Tensor:
+    def forward(self, x_bdhw: Tensor, *, add_input: bool = False) -> Tensor:
         """Mix a feature map over space and channels.
 
         Sides not divisible by ``2**levels`` are padded with zeros at the bottom and the right, and the result is
@@ -120,17 +120,23 @@ class WaveMixBlock(nn.Module):
 
         Args:
             x_bdhw: Feature map with ``dim`` channels and any height and width.
+            add_input: Whether to add the input, as a residual block.
 
         Returns:
-            ``[b, d, h, w]``, without a residual.
+            ``[b, d, h, w]``.
         """
         height, width = x_bdhw.shape[2:]
         step = self.size_step
-        if height % step or width % step:
-            x_bdhw = F.pad(x_bdhw, (0, -width % step, 0, -height % step))
-        reduced_bchw = self.reduce(x_bdhw)
+        fits = height % step == 0 and width % step == 0
+        padded_bdhw = x_bdhw if fits else F.pad(x_bdhw, (0, -width % step, 0, -height % step))
+        reduced_bchw = self.reduce(padded_bdhw)
         mixed_bdhw = self._folded(reduced_bchw) if self.composes and self.can_fold else self._in_turn(reduced_bchw)
-        return mixed_bdhw[..., :height, :width]
+        if not fits:
+            mixed_bdhw = mixed_bdhw[..., :height, :width]
+        if not add_input:
+            return mixed_bdhw
+        # In the memory of the result where that is possible: nothing else reads it, and the map is a large one.
+        return mixed_bdhw.add_(x_bdhw) if fits and mixed_bdhw.dtype == x_bdhw.dtype else mixed_bdhw + x_bdhw
 
     def _folded(self, coarse_bcuv: Tensor) -> Tensor:
         """The Haar transform of each level as part of the convolution behind it."""
@@ -204,12 +210,12 @@ class FeedForward(nn.Module):
         return mixed_bohw
 
 
-def add_residuals(x_bdhw: Tensor, blocks: Iterable[nn.Module], *, checkpoint_blocks: bool = False) -> Tensor:
+def add_residuals(x_bdhw: Tensor, blocks: nn.ModuleList, *, checkpoint_blocks: bool = False) -> Tensor:
     """``x + block(x)`` for each block in turn.
 
     Args:
         x_bdhw: Feature map.
-        blocks: Modules that keep its shape.
+        blocks: `WaveMixBlock`s.
         checkpoint_blocks: Whether each block is computed again in the backward pass instead of keeping what it made:
             less memory, about a third more time. Left to the compiler under torch.compile.
 
@@ -220,9 +226,9 @@ def add_residuals(x_bdhw: Tensor, blocks: Iterable[nn.Module], *, checkpoint_blo
     for block in blocks:
         if recomputes:
             contexts = partial(_contexts, block)
-            x_bdhw = x_bdhw + checkpoint(block, x_bdhw, use_reentrant=False, context_fn=contexts)
+            x_bdhw = checkpoint(block, x_bdhw, use_reentrant=False, context_fn=contexts, add_input=True)
         else:
-            x_bdhw = x_bdhw + block(x_bdhw)
+            x_bdhw = block(x_bdhw, add_input=True)
     return x_bdhw
 
 

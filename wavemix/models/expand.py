@@ -7,7 +7,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from wavemix.models.wavelet import HAAR, haar_idwt, idwt, wavelet
+from wavemix.models.wavelet import HAAR, haar_idwt, idwt, wavelet_filters
 
 ExpandName = Literal["deconv", "bilinear", "idwt", "pixel_shuffle"]
 
@@ -26,7 +26,7 @@ class InverseWavelet(nn.Module):
     def __init__(self, name: str) -> None:
         """Take the filters of the wavelet called so by PyWavelets."""
         super().__init__()
-        self.wavelet = wavelet(name)
+        self.wavelet = wavelet_filters(name)
 
     def forward(self, x_bfuv: Tensor) -> Tensor:
         """See `idwt`."""

@@ -62,19 +62,29 @@ def convolve(x_bchw: Tensor, layers: Sequence[nn.Conv2d], composed: tuple[Tensor
         return in_turn(x_bchw, layers)
 
     weight_oihw, bias_o = compose(layers) if composed is None else composed
-    y_bouv = _convolve(x_bchw, weight_oihw, bias_o, layers)
-    rows, columns = y_bouv.shape[2:]
-    middle = [y_bouv[:, :, num_top : rows - num_bottom, num_left : columns - num_right]]
+    rows, columns = _num_outputs(height, layers), _num_outputs(width, layers)
+    if not any(num for num in (num_top, num_bottom, num_left, num_right)):
+        return _convolve(x_bchw, weight_oihw, bias_o, layers)
+    # Padded or cropped so that the composed convolution returns what lies within the edges, and nothing to cut away.
+    kernel, stride, padding = _geometry(layers)
+    within = (
+        padding - num_left * stride,
+        (columns - num_right - 1) * stride - padding + kernel - width,
+        padding - num_top * stride,
+        (rows - num_bottom - 1) * stride - padding + kernel - height,
+    )
+    row = [F.conv2d(F.pad(x_bchw, within), weight_oihw, bias_o, stride)]
+    inner = slice(num_top, rows - num_bottom)
     if num_left:
-        middle.insert(0, in_turn(x_bchw[..., :left_w], layers)[:, :, num_top : rows - num_bottom, :num_left])
+        row.insert(0, in_turn(x_bchw[..., :left_w], layers)[:, :, inner, :num_left])
     if num_right:
-        middle.append(in_turn(x_bchw[..., -right_w:], layers)[:, :, num_top : rows - num_bottom, -num_right:])
-    whole = [torch.cat(middle, dim=3) if len(middle) > 1 else middle[0]]
+        row.append(in_turn(x_bchw[..., -right_w:], layers)[:, :, inner, -num_right:])
+    column = [torch.cat(row, dim=3) if len(row) > 1 else row[0]]
     if num_top:
-        whole.insert(0, in_turn(x_bchw[:, :, :top_h], layers)[:, :, :num_top])
+        column.insert(0, in_turn(x_bchw[:, :, :top_h], layers)[:, :, :num_top])
     if num_bottom:
-        whole.append(in_turn(x_bchw[:, :, -bottom_h:], layers)[:, :, -num_bottom:])
-    return torch.cat(whole, dim=2) if len(whole) > 1 else whole[0]
+        column.append(in_turn(x_bchw[:, :, -bottom_h:], layers)[:, :, -num_bottom:])
+    return torch.cat(column, dim=2) if len(column) > 1 else column[0]
 
 
 def deconvolve(x_bchw: Tensor, deconv: nn.ConvTranspose2d, pointwise: nn.Conv2d) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wavemix.models.wavelet import HAAR, dwt, haar_dwt, wavelet
+from wavemix.models.wavelet import HAAR, dwt, haar_dwt, wavelet_filters
 
 MixerName = Literal["dwt", "none", "fourier", "random", "maxpool", "lifting"]
 
@@ -32,7 +32,7 @@ class WaveletMixer(nn.Module):
     def __init__(self, name: str) -> None:
         """Take the filters of the wavelet called so by PyWavelets."""
         super().__init__()
-        self.wavelet = wavelet(name)
+        self.wavelet = wavelet_filters(name)
 
     def forward(self, x_bchw: Tensor) -> Tensor:
         """See `dwt`."""

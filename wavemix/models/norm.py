@@ -83,9 +83,9 @@ class _Normalise(torch.autograd.Function):
 
 
 def _pieces(x_nchw: Tensor) -> tuple[Tensor, ...]:
-    """Views of a map with the channels last, of about a megabyte each."""
+    """Views of a map with the channels last, of about four megabytes each."""
     x_pc = x_nchw.permute(0, 2, 3, 1).flatten(0, 2)
-    return x_pc.split(-(-(2**18) // x_pc.shape[1]))  # type: ignore[no-untyped-call,no-any-return]
+    return x_pc.split(-(-(2**20) // x_pc.shape[1]))  # type: ignore[no-untyped-call,no-any-return]
 
 
 def _num_values(x_nchw: Tensor) -> int:

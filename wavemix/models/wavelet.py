@@ -121,7 +121,7 @@ class Wavelet:
     synthesis_high: tuple[float, ...]
 
 
-def wavelet(name: str) -> Wavelet:
+def wavelet_filters(name: str) -> Wavelet:
     """The filters of a discrete wavelet, from PyWavelets, which pytorch_wavelets brings with it.
 
     Args:
