@@ -8,7 +8,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from wavemix.models.linear import LinearChain, compose, convolve, deconvolve, in_turn
+from wavemix.models.linear import (
+    LinearChain,
+    compose,
+    compose_shuffle,
+    convolve,
+    deconvolve,
+    in_turn,
+    shuffle_pays,
+    spread_bias,
+)
 from wavemix.models.stems import build_stem
 
 Layer = tuple[int, int, int, int, int]  # channels in and out, kernel, stride, padding
@@ -193,6 +202,27 @@ def test_deconvolve_is_less_work_for_few_classes_and_no_more_for_many() -> None:
     few, many = nn.Conv2d(16, 3, 1), nn.Conv2d(16, 40, 1)
     assert work(lambda x: deconvolve(x, deconv, few), x_bchw) < 0.3 * work(lambda x: few(deconv(x)), x_bchw)
     assert work(lambda x: deconvolve(x, deconv, many), x_bchw) == work(lambda x: many(deconv(x)), x_bchw)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 4), (2, 2), (3, 5)], ids=lambda size: "x".join(map(str, size)))
+@pytest.mark.parametrize(("num_in", "between", "num_out"), [(6, 3, 4), (2, 5, 1)])
+def test_a_shuffle_between_convolutions_is_a_transposed_convolution(
+    num_in: int, between: int, num_out: int, size: tuple[int, int]
+) -> None:
+    torch.manual_seed(0)
+    pointwise = nn.Conv2d(num_in, 4 * between, 1).double()
+    conv = nn.Conv2d(between, num_out, 3, padding=1).double()
+    x_bchw = images(num_in, *size)
+    weight_mo44, bias_1o44 = compose_shuffle(pointwise, conv)
+    found = F.conv_transpose2d(x_bchw, weight_mo44, None, stride=2, padding=1) + spread_bias(bias_1o44, *size)
+    inputs = [x_bchw, *pointwise.parameters(), *conv.parameters()]
+    assert_same(found, conv(F.pixel_shuffle(pointwise(x_bchw), 2)), inputs)
+
+
+@pytest.mark.parametrize(("mult", "pays"), [(1, True), (2, True), (3, False), (4, False)])
+def test_a_composed_shuffle_pays_for_narrow_hidden_layers(mult: int, pays: bool) -> None:
+    pointwise, conv = nn.Conv2d(mult * 8, 4 * 8, 1), nn.Conv2d(8, 8, 3, padding=1)
+    assert shuffle_pays(pointwise, conv) == pays
 
 
 def decoder() -> LinearChain:

@@ -34,7 +34,7 @@ def paint(**changed: Any) -> WavePaint:
 # The authors' names, spelled out here once more: from our name for a weight to theirs.
 
 DECONVOLUTION = {"widen": 0, "project": 3, "upsample": 4, "norm": 5}
-PIXEL_SHUFFLE = {"widen": 0, "project": 3, "upsample.1": 5, "norm": 6}
+PIXEL_SHUFFLE = {"widen": 0, "project": 3, "upsample.conv": 5, "norm": 6}
 
 
 def in_block(name: str, levels: int, inside: dict[str, int] = DECONVOLUTION) -> str:
@@ -237,7 +237,7 @@ def test_names_elsewhere(package: str, elsewhere: str) -> None:
         (
             "layers.0.feedforward.5.weight",
             lambda: network(expand="pixel_shuffle"),
-            "blocks.0.feedforwards.0.upsample.1.weight",
+            "blocks.0.feedforwards.0.upsample.conv.weight",
         ),
         (
             "layers.0.feedforward.6.weight",

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad
 from torch.nn import functional as F
 
-from wavemix.models.recompute import gelu_dropout_conv
+from wavemix.models.recompute import gelu_dropout_conv, gelu_dropout_deconv
 
 MEMORY_FORMATS = pytest.mark.parametrize(
     "memory_format",
@@ -325,3 +325,21 @@ def test_compiled_it_drops_by_torchs_own_dropout() -> None:
     assert not torch.equal(first, second)
     (gradient,) = torch.autograd.grad(first.sum(), x_bmuv)
     assert (gradient == 0).double().mean().item() == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("drop_prob", [0.0, 0.4])
+def test_a_transposed_convolution_alone(drop_prob: float) -> None:
+    weight_mo44 = hidden(6, 3, 4, 4).requires_grad_()
+    x_bmuv = hidden(2, 6, 3, 5).requires_grad_()
+    torch.manual_seed(0)
+    factors = drawn_factors(x_bmuv, drop_prob)
+    torch.manual_seed(0)
+    found = gelu_dropout_deconv(x_bmuv, nn.Dropout(drop_prob), weight_mo44)
+    wanted = F.conv_transpose2d(F.gelu(x_bmuv) * factors, weight_mo44, None, stride=2, padding=1)
+    assert_same(found, wanted, [x_bmuv, weight_mo44])
+
+
+def test_a_transposed_convolution_alone_in_evaluation() -> None:
+    weight_mo44, x_bmuv = hidden(6, 3, 4, 4), hidden(2, 6, 3, 5)
+    wanted = F.conv_transpose2d(F.gelu(x_bmuv), weight_mo44, None, stride=2, padding=1)
+    torch.testing.assert_close(gelu_dropout_deconv(x_bmuv, nn.Dropout(0.4).eval(), weight_mo44), wanted)

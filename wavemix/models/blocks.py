@@ -15,10 +15,11 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from wavemix.models.checks import at_least_1
-from wavemix.models.expand import ExpandName, build_expand
+from wavemix.models.expand import ExpandName, ShuffleConv, build_expand
+from wavemix.models.linear import compose_shuffle, shuffle_pays, spread_bias
 from wavemix.models.mixers import PROPORTIONS, HaarMixer, MixerName, build_mixer
 from wavemix.models.norm import BatchNorm2d
-from wavemix.models.recompute import gelu_dropout_conv
+from wavemix.models.recompute import gelu_dropout_conv, gelu_dropout_deconv
 from wavemix.models.wavelet import haar_ll, haar_then_pointwise
 
 
@@ -185,6 +186,7 @@ class FeedForward(nn.Module):
     ) -> None:
         """Hold the layers of a level."""
         super().__init__()
+        self.composes = True  # False: the layers in turn, as `wavemix.models.fuse.layer_by_layer` asks for
         self.widen = widen
         self.dropout = dropout
         self.project = project
@@ -202,12 +204,19 @@ class FeedForward(nn.Module):
 
     def forward(self, hidden_bmuv: Tensor) -> Tensor:
         """From behind ``widen`` to the finer map: ``[b, m, u, v]`` to ``[b, o, 2u, 2v]``."""
-        if isinstance(self.upsample, nn.ConvTranspose2d):
-            upsampled = gelu_dropout_conv(hidden_bmuv, self.dropout, self.project, self.upsample)
-        else:
-            upsampled = self.upsample(gelu_dropout_conv(hidden_bmuv, self.dropout, self.project))
-        mixed_bohw: Tensor = self.norm(upsampled)
+        mixed_bohw: Tensor = self.norm(self._upsampled(hidden_bmuv))
         return mixed_bohw
+
+    def _upsampled(self, hidden_bmuv: Tensor) -> Tensor:
+        project, upsample = self.project, self.upsample
+        if isinstance(upsample, nn.ConvTranspose2d):
+            return gelu_dropout_conv(hidden_bmuv, self.dropout, project, upsample)
+        if isinstance(upsample, ShuffleConv) and self.composes and shuffle_pays(project, upsample.conv):
+            weight_mo44, bias_1o44 = compose_shuffle(project, upsample.conv)
+            up_bohw = gelu_dropout_deconv(hidden_bmuv, self.dropout, weight_mo44)
+            return up_bohw.add_(spread_bias(bias_1o44, *hidden_bmuv.shape[2:]))
+        plain_bohw: Tensor = upsample(gelu_dropout_conv(hidden_bmuv, self.dropout, project))
+        return plain_bohw
 
 
 def add_residuals(x_bdhw: Tensor, blocks: nn.ModuleList, *, checkpoint_blocks: bool = False) -> Tensor:

@@ -6,6 +6,7 @@ Shapes: b = batch, f = channels before, o = channels after, u, v = sides before;
 from typing import Literal
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from wavemix.models.wavelet import HAAR, haar_idwt, idwt, wavelet_filters
 
@@ -31,6 +32,20 @@ class InverseWavelet(nn.Module):
     def forward(self, x_bfuv: Tensor) -> Tensor:
         """See `idwt`."""
         return idwt(x_bfuv, self.wavelet)
+
+
+class ShuffleConv(nn.Module):
+    """Four channels to one of twice the size, and a 3x3 convolution, as in WaveMixSR-V2."""
+
+    def __init__(self, channels: int) -> None:
+        """Make the convolution, which keeps the channels."""
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
+
+    def forward(self, x_bfuv: Tensor) -> Tensor:
+        """``[b, 4o, u, v]`` to ``[b, o, 2u, 2v]``."""
+        y_bohw: Tensor = self.conv(F.pixel_shuffle(x_bfuv, 2))
+        return y_bohw
 
 
 def build_expand(
@@ -75,8 +90,7 @@ def build_expand(
             module = InverseHaar() if wavelet in HAAR else InverseWavelet(wavelet)
         case "pixel_shuffle":
             in_channels = 4 * out_channels
-            conv = nn.Conv2d(out_channels, out_channels, kernel_size=3, padding=1)
-            module = nn.Sequential(nn.PixelShuffle(2), conv)
+            module = ShuffleConv(out_channels)
         case _:
             raise ValueError(f"expand must be 'deconv', 'bilinear', 'idwt' or 'pixel_shuffle', got {expand!r}")
     if ff_dim not in (None, in_channels):

@@ -16,12 +16,16 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from wavemix.models.blocks import FeedForward, WaveMixBlock, add_residuals
+from wavemix.models.expand import ShuffleConv
 from wavemix.models.linear import (
     LinearChain,
     compose,
     compose_deconvolution,
+    compose_shuffle,
     convolve,
     deconvolution_pays,
+    shuffle_pays,
+    spread_bias,
 )
 from wavemix.models.stems import channels_last
 from wavemix.models.wavelet import haar_idwt
@@ -91,8 +95,10 @@ class FusedFeedForward(nn.Module):
         weight_mq11, bias_m = layers.widen.weight, layers.widen.bias
         self.squares = _conv(haar_idwt(weight_mq11[:, :num_bands]), bias_m, stride=2)
         self.below = _conv(weight_mq11[:, num_bands:]) if weight_mq11.shape[1] > num_bands else None
-        self.project = layers.project
+        self.project: nn.Module = layers.project
         self.upsample, self.norm = _with_norm(layers.upsample, layers.norm)
+        if isinstance(self.upsample, ShuffleConv) and shuffle_pays(layers.project, self.upsample.conv):
+            self.project, self.upsample = nn.Identity(), FusedShuffle(layers.project, self.upsample.conv)
 
     def widen_squares(self, coarse_bcuv: Tensor) -> Tensor:
         """``[b, c, 2u, 2v]`` to ``[b, m, u, v]``."""
@@ -109,6 +115,21 @@ class FusedFeedForward(nn.Module):
         """``[b, m, u, v]`` to ``[b, o, 2u, 2v]``."""
         mixed_bohw: Tensor = self.norm(self.upsample(self.project(F.gelu(hidden_bmuv))))
         return mixed_bohw
+
+
+class FusedShuffle(nn.Module):
+    """A 1x1 convolution, a pixel shuffle and a 3x3 convolution as one transposed convolution."""
+
+    def __init__(self, pointwise: nn.Conv2d, conv: nn.Conv2d) -> None:
+        """Compose the weights."""
+        super().__init__()
+        weight_mo44, bias_1o44 = compose_shuffle(pointwise, conv)
+        self.weight, self.bias = nn.Parameter(weight_mo44), nn.Parameter(bias_1o44)
+
+    def forward(self, hidden_bmuv: Tensor) -> Tensor:
+        """``[b, m, u, v]`` to ``[b, o, 2u, 2v]``."""
+        y_bohw = F.conv_transpose2d(hidden_bmuv, self.weight, None, stride=2, padding=1)
+        return y_bohw.add_(spread_bias(self.bias, *hidden_bmuv.shape[2:]))
 
 
 class FusedRefiner(nn.Module):
@@ -160,10 +181,9 @@ def _with_norm(upsample: nn.Module, norm: nn.Module) -> tuple[nn.Module, nn.Modu
     assert isinstance(norm, nn.BatchNorm2d)
     if isinstance(upsample, nn.ConvTranspose2d):
         return fuse_conv_bn_eval(upsample, norm, transpose=True), nn.Identity()
-    if isinstance(upsample, nn.Sequential):  # pixel shuffle and a convolution
-        shuffle, conv = upsample
-        assert isinstance(conv, nn.Conv2d)
-        return nn.Sequential(shuffle, fuse_conv_bn_eval(conv, norm)), nn.Identity()
+    if isinstance(upsample, ShuffleConv):
+        upsample.conv = fuse_conv_bn_eval(upsample.conv, norm)
+        return upsample, nn.Identity()
     return upsample, norm
 
 

@@ -122,6 +122,43 @@ def deconvolution_pays(deconv: nn.ConvTranspose2d, pointwise: nn.Conv2d) -> bool
     return taps * num_in * num_out < taps * num_in * num_between + num_between * num_out
 
 
+def compose_shuffle(pointwise: nn.Conv2d, conv: nn.Conv2d) -> tuple[Tensor, Tensor]:
+    """A 1x1 convolution, a pixel shuffle by 2 and a 3x3 convolution as one transposed convolution.
+
+    The shuffle turns the 1x1 convolution into a transposed one of kernel 2 and stride 2; the 3x3 convolution spreads
+    its kernel to 4x4. Where the 3x3 convolution pads, that one meets nothing: only the bias differs at the edges.
+
+    Args:
+        pointwise: 1x1 convolution from m to 4c channels, with a bias.
+        conv: 3x3 convolution from c to o channels, padding 1, with a bias.
+
+    Returns:
+        Weight ``[m, o, 4, 4]``, for stride 2 and padding 1, and the bias as `spread_bias` takes it.
+    """
+    assert pointwise.bias is not None
+    weight_mc22 = pointwise.weight.view(conv.in_channels, 2, 2, -1).permute(3, 0, 1, 2)
+    bias_1c44 = pointwise.bias.view(1, conv.in_channels, 2, 2).repeat(1, 1, 2, 2)
+    weight_mo44 = F.conv2d(weight_mc22, conv.weight, padding=2)
+    return weight_mo44, F.conv2d(bias_1c44, conv.weight, conv.bias, padding=1)
+
+
+def spread_bias(bias_1o44: Tensor, height: int, width: int) -> Tensor:
+    """The bias of `compose_shuffle` for a map of h x w before it: ``[1, o, 2h, 2w]``.
+
+    Its first and last rows and columns are for the edges, the two between them for all places between.
+    """
+    between = bias_1o44[:, :, 1:3].repeat(1, 1, height - 1, 1)
+    rows = torch.cat((bias_1o44[:, :, :1], between, bias_1o44[:, :, 3:]), dim=2)
+    between = rows[..., 1:3].repeat(1, 1, 1, width - 1)
+    return torch.cat((rows[..., :1], between, rows[..., 3:]), dim=3)
+
+
+def shuffle_pays(pointwise: nn.Conv2d, conv: nn.Conv2d) -> bool:
+    """Whether `compose_shuffle` makes less work of a map, counted for each position before it."""
+    in_turn = pointwise.weight.numel() + 4 * conv.weight.numel()
+    return 16 * pointwise.in_channels * conv.out_channels < in_turn
+
+
 def compose(layers: Sequence[nn.Conv2d]) -> tuple[Tensor, Tensor]:
     """Weight and bias of the one convolution that does the work of several, where none of them pads.
 

@@ -38,7 +38,7 @@ RULES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     (r"\b(feedforwards\.\d)\.3\.", (r"\1.project.",)),
     (r"\b(feedforwards\.\d)\.4\.", (r"\1.upsample.",)),
     # The pixel-shuffle block has a convolution where the others have BN, and its BN behind.
-    (r"\b(feedforwards\.\d)\.5\.", (r"\1.upsample.1.", r"\1.norm.")),
+    (r"\b(feedforwards\.\d)\.5\.", (r"\1.upsample.conv.", r"\1.norm.")),
     (r"\b(feedforwards\.\d)\.6\.", (r"\1.norm.",)),
     # The first WaveMix-Lite scripts kept these two outside of the feed-forward network.
     (r"\bff1\.", ("feedforwards.0.upsample.",)),

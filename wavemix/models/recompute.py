@@ -34,20 +34,46 @@ def gelu_dropout_conv(
     if torch.compiler.is_compiling() or not torch.is_grad_enabled():
         plain: Tensor = conv(dropout(F.gelu(x_bmuv)))
         return plain if deconv is None else deconv(plain)
-    dtype = x_bmuv.dtype
-    weight_fm11, seed = conv.weight.to(dtype), None
+    if deconv is None:
+        return _lean(x_bmuv, dropout, [conv.weight, conv.bias, None, None])
+    weights = [conv.weight, conv.bias, deconv.weight, deconv.bias]
+    return _lean(x_bmuv, dropout, weights, deconv.stride[0], int(deconv.padding[0]))
+
+
+def gelu_dropout_deconv(x_bmuv: Tensor, dropout: nn.Dropout, weight_mo44: Tensor) -> Tensor:
+    """The same with a transposed convolution alone: kernel 4, stride 2, padding 1, no bias.
+
+    Args:
+        x_bmuv: Hidden map before the activation, any float dtype, device and dense memory format.
+        dropout: Its probability and its mode.
+        weight_mo44: Weight of the transposed convolution.
+
+    Returns:
+        ``[b, o, 2u, 2v]``.
+    """
+    if torch.compiler.is_compiling() or not torch.is_grad_enabled():
+        return F.conv_transpose2d(dropout(F.gelu(x_bmuv)), weight_mo44, None, stride=2, padding=1)
+    return _lean(x_bmuv, dropout, [None, None, weight_mo44, None], stride=2, padding=1)
+
+
+def _lean(
+    x_bmuv: Tensor, dropout: nn.Dropout, weights: list[Tensor | None], stride: int = 1, padding: int = 0
+) -> Tensor:
+    """`_Lean` with a seed where dropout drops, in the dtype of x."""
+    first, *others = [None if weight is None else weight.to(x_bmuv.dtype) for weight in weights]
+    seed = None
     if dropout.training and dropout.p > 0:
         seed = int(torch.empty((), dtype=torch.int64, device="cpu").random_())
-        weight_fm11 = weight_fm11 * keep_scale(dropout.p)  # instead of a pass over the hidden map
-    assert conv.bias is not None
-    weights: list[Tensor | None] = [weight_fm11, conv.bias.to(dtype), None, None]
-    stride = padding = 0
-    if deconv is not None:
-        assert deconv.bias is not None
-        weights[2:] = [deconv.weight.to(dtype), deconv.bias.to(dtype)]
-        stride, padding = deconv.stride[0], int(deconv.padding[0])
+        # The factor goes to the weight that reads the hidden map, instead of a pass over that map.
+        scale = keep_scale(dropout.p)
+        if first is not None:
+            first = first * scale
+        elif others[1] is not None:
+            others[1] = others[1] * scale
     with torch.autocast(x_bmuv.device.type, enabled=False):
-        lean: Tensor = _Lean.apply(x_bmuv, *weights, dropout.p, seed, stride, padding)  # type: ignore[no-untyped-call]
+        lean: Tensor = _Lean.apply(  # type: ignore[no-untyped-call]
+            x_bmuv, first, *others, dropout.p, seed, stride, padding
+        )
     return lean
 
 
@@ -83,15 +109,18 @@ def _num_kept(drop_prob: float) -> int:
 
 
 class _Lean(torch.autograd.Function):
-    """GELU, a mask, a 1x1 convolution and a transposed one; the backward pass makes again what stood between them."""
+    """GELU, a mask, a 1x1 convolution and a transposed one; the backward pass makes again what stood between them.
+
+    One of the two convolutions may be absent (None).
+    """
 
     generate_vmap_rule = True
 
     @staticmethod
     def forward(
         x_bmuv: Tensor,
-        weight_fm11: Tensor,
-        bias_f: Tensor,
+        weight_fm11: Tensor | None,
+        bias_f: Tensor | None,
         weight_fohw: Tensor | None,
         bias_o: Tensor | None,
         drop_prob: float,
@@ -99,10 +128,12 @@ class _Lean(torch.autograd.Function):
         stride: int,
         padding: int,
     ) -> Tensor:
-        projected_bfuv = F.conv2d(_hidden(x_bmuv, drop_prob, seed)[0], weight_fm11, bias_f)
-        if weight_fohw is None:
-            return projected_bfuv
-        return F.conv_transpose2d(projected_bfuv, weight_fohw, bias_o, stride, padding)
+        y_bfuv = _hidden(x_bmuv, drop_prob, seed)[0]
+        if weight_fm11 is not None:
+            y_bfuv = F.conv2d(y_bfuv, weight_fm11, bias_f)
+        if weight_fohw is not None:
+            y_bfuv = F.conv_transpose2d(y_bfuv, weight_fohw, bias_o, stride, padding)
+        return y_bfuv
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG004
@@ -122,7 +153,7 @@ class _Lean(torch.autograd.Function):
             ddeconv_bias = gradients[0].sum((0, 2, 3)) if needs_deconv_bias else None
             gradient, ddeconv, _ = torch.ops.aten.convolution_backward(
                 gradients[0],
-                F.conv2d(hidden_bmuv, weight_fm11, bias_f),
+                hidden_bmuv if weight_fm11 is None else F.conv2d(hidden_bmuv, weight_fm11, bias_f),
                 weight_fohw,
                 None,
                 [ctx.stride] * 2,
@@ -133,9 +164,9 @@ class _Lean(torch.autograd.Function):
                 1,
                 [needs_x or needs_weight or needs_bias, needs_deconv, False],
             )
-        if gradient is not None:
+        if gradient is not None and weight_fm11 is not None:
             dbias = gradient.sum((0, 2, 3)) if needs_bias else None
-            dhidden_bmuv, dweight, _ = torch.ops.aten.convolution_backward(
+            gradient, dweight, _ = torch.ops.aten.convolution_backward(
                 gradient,
                 hidden_bmuv,
                 weight_fm11,
@@ -148,10 +179,10 @@ class _Lean(torch.autograd.Function):
                 1,
                 [needs_x, needs_weight, False],
             )
-            if needs_x:
-                if keep_bmuv is not None:
-                    dhidden_bmuv = dhidden_bmuv.mul_(keep_bmuv)
-                dx = torch.ops.aten.gelu_backward(dhidden_bmuv, x_bmuv)
+        if gradient is not None and needs_x:
+            if keep_bmuv is not None:
+                gradient = gradient.mul_(keep_bmuv)
+            dx = torch.ops.aten.gelu_backward(gradient, x_bmuv)
         return dx, dweight, dbias, ddeconv, ddeconv_bias, None, None, None, None
 
 
