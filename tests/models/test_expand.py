@@ -5,15 +5,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wavemix.models.expand import build_expand
+from wavemix.models.expand import build_expand, expand_channels
 from wavemix.models.wavelet import dwt, haar_dwt, wavelet_filters
 
 
 def built(expand: str, *, factor: int = 2, wavelet: str = "haar", ff_dim: int | None = None) -> tuple[int, nn.Module]:
     """For three channels out, in double precision."""
-    num_in, module = build_expand(
-        expand, out_channels=3, factor=factor, wavelet=wavelet, ff_dim=ff_dim, default_ff_dim=5
-    )
+    num_in = expand_channels(expand, out_channels=3, ff_dim=ff_dim, default_ff_dim=5)
+    module = build_expand(expand, in_channels=num_in, out_channels=3, factor=factor, wavelet=wavelet)
     return num_in, module.double()
 
 

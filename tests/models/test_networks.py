@@ -131,14 +131,19 @@ def test_all_parameters_and_the_input_have_a_gradient(name: str, batch: int) -> 
         assert value.isfinite().all(), what
 
 
+def learned(name: str, answer: Tensor) -> Tensor:
+    """What the weights decide: super-resolution only interpolates Cb and Cr."""
+    return answer[:, :1] if name.startswith("sr") else answer
+
+
 @all_networks
 def test_training_lowers_the_loss(name: str) -> None:
     model, inputs = NETWORKS[name].make(), NETWORKS[name].inputs(2, 8, 8)
     target = random(*NETWORKS[name].answer(2, 8, 8)).flip(0)
     optimiser = torch.optim.AdamW(model.parameters(), lr=0.01)
     losses = []
-    for _ in range(12):
-        loss = (model(*inputs) - target).square().mean()
+    for _ in range(20):
+        loss = learned(name, model(*inputs) - target).square().mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -162,12 +167,12 @@ def test_other_precisions(name: str, dtype: torch.dtype) -> None:
 @all_networks
 def test_training_under_autocast(name: str) -> None:
     model, inputs = NETWORKS[name].make(dropout=0.2), NETWORKS[name].inputs(2, 12, 16)
-    optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=0.003)
     losses = []
-    for _ in range(3):
+    for _ in range(8):
         with torch.autocast("cpu", torch.bfloat16):
             answer = model(*inputs)
-        loss = (answer.float() - 0.5).square().mean()
+        loss = learned(name, answer.float() - 0.5).square().mean()
         optimiser.zero_grad()
         loss.backward()
         assert all(parameter.grad.dtype == torch.float32 for parameter in model.parameters())

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from wavemix.models.checks import at_least_1
-from wavemix.models.expand import ExpandName, ShuffleConv, build_expand
+from wavemix.models.expand import ExpandName, ShuffleConv, build_expand, expand_channels
 from wavemix.models.linear import compose_shuffle, shuffle_pays, spread_bias
 from wavemix.models.mixers import PROPORTIONS, HaarMixer, MixerName, build_mixer
 from wavemix.models.norm import BatchNorm2d
@@ -95,20 +95,19 @@ class WaveMixBlock(nn.Module):
         self.feedforwards = nn.ModuleList()
         for depth in (levels,) if deepest_only else range(1, levels + 1):
             out_channels = dim if depth == 1 or deepest_only else dim // 2
-            ff_channels, upsample = build_expand(
-                expand,
-                out_channels=out_channels,
-                factor=self.size_step if deepest_only else stride,
-                wavelet=wavelet,
-                ff_dim=ff_dim,
-                default_ff_dim=dim,
-            )
+            ff_channels = expand_channels(expand, out_channels=out_channels, ff_dim=ff_dim, default_ff_dim=dim)
             self.feedforwards.append(
                 FeedForward(
                     nn.Conv2d(dim if depth == levels else dim + dim // 2, mult * dim, kernel_size=1),
                     nn.Dropout(dropout),
                     nn.Conv2d(mult * dim, ff_channels, kernel_size=1),
-                    upsample,
+                    build_expand(
+                        expand,
+                        in_channels=ff_channels,
+                        out_channels=out_channels,
+                        factor=self.size_step if deepest_only else stride,
+                        wavelet=wavelet,
+                    ),
                     BatchNorm2d(out_channels),
                 )
             )

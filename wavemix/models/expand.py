@@ -48,10 +48,34 @@ class ShuffleConv(nn.Module):
         return y_bohw
 
 
-def build_expand(
-    expand: ExpandName, *, out_channels: int, factor: int, wavelet: str, ff_dim: int | None, default_ff_dim: int
-) -> tuple[int, nn.Module]:
-    """The module that multiplies both sides by a factor, and the channels that it takes.
+def expand_channels(expand: ExpandName, *, out_channels: int, ff_dim: int | None, default_ff_dim: int) -> int:
+    """How many channels an expansion takes (f).
+
+    Args:
+        expand: One of the names of `build_expand`.
+        out_channels: Channels of the result (o).
+        ff_dim: Channels asked for, or None.
+        default_ff_dim: What None stands for, where any number will do.
+
+    Raises:
+        ValueError: If the name is unknown, or ff_dim is not the only number that the expansion can take.
+    """
+    match expand:
+        case "deconv":
+            return default_ff_dim if ff_dim is None else ff_dim
+        case "bilinear":
+            in_channels = out_channels
+        case "idwt" | "pixel_shuffle":
+            in_channels = 4 * out_channels
+        case _:
+            raise ValueError(f"expand must be 'deconv', 'bilinear', 'idwt' or 'pixel_shuffle', got {expand!r}")
+    if ff_dim not in (None, in_channels):
+        raise ValueError(f"expand={expand!r} takes {in_channels} channels here, so ff_dim can't be {ff_dim}")
+    return in_channels
+
+
+def build_expand(expand: ExpandName, *, in_channels: int, out_channels: int, factor: int, wavelet: str) -> nn.Module:
+    """The module that multiplies both sides by a factor.
 
     ``"deconv"``: transposed convolution with kernel ``factor + 2``, stride ``factor`` and padding 1, as in all
     published networks. ``"bilinear"``: interpolation, without weights. ``"idwt"``: the inverse of the wavelet, without
@@ -60,43 +84,30 @@ def build_expand(
 
     Args:
         expand: One of these names.
+        in_channels: Channels that it takes, by `expand_channels` (f).
         out_channels: Channels of the result (o).
         factor: 1, 2, 4, 8 or 16.
         wavelet: ``"haar"`` or a name of PyWavelets, for ``"idwt"``.
-        ff_dim: Channels asked for (f), or None.
-        default_ff_dim: Channels that None stands for, where any number will do.
 
     Returns:
-        f, and the module ``[b, f, u, v] -> [b, o, factor * u, factor * v]``; not exactly twice as large for the inverse
-        of wavelets with more than two taps.
+        ``[b, f, u, v] -> [b, o, factor * u, factor * v]``; not exactly twice as large for the inverse of wavelets with
+        more than two taps.
 
     Raises:
-        ValueError: If the name is unknown, ff_dim is not the only number that the expansion can take, or the factor is
-            not 2 for ``"idwt"`` or ``"pixel_shuffle"``.
+        ValueError: If the factor is not 2 for ``"idwt"`` or ``"pixel_shuffle"``.
 
     Source: wavemix 0.2.4; WaveMix (arXiv 2205.14375), sections 4.5 and 4.6 and table 14; the authors' WaveMixSRV2.py.
     """
-    module: nn.Module
-    match expand:
-        case "deconv":
-            in_channels = default_ff_dim if ff_dim is None else ff_dim
-            module = nn.ConvTranspose2d(in_channels, out_channels, kernel_size=factor + 2, stride=factor, padding=1)
-            return in_channels, module
-        case "bilinear":
-            in_channels = out_channels
-            module = nn.Upsample(scale_factor=factor, mode="bilinear", align_corners=False)
-        case "idwt":
-            in_channels = 4 * out_channels
-            module = InverseHaar() if wavelet in HAAR else InverseWavelet(wavelet)
-        case "pixel_shuffle":
-            in_channels = 4 * out_channels
-            module = ShuffleConv(out_channels)
-        case _:
-            raise ValueError(f"expand must be 'deconv', 'bilinear', 'idwt' or 'pixel_shuffle', got {expand!r}")
-    if ff_dim not in (None, in_channels):
-        raise ValueError(f"expand={expand!r} takes {in_channels} channels here, so ff_dim can't be {ff_dim}")
-    if expand != "bilinear" and factor != 2:
+    if expand in ("idwt", "pixel_shuffle") and factor != 2:
         raise ValueError(
             f"expand={expand!r} doubles the size, and the mixer and levels of this block ask for a factor of {factor}"
         )
-    return in_channels, module
+    match expand:
+        case "deconv":
+            return nn.ConvTranspose2d(in_channels, out_channels, kernel_size=factor + 2, stride=factor, padding=1)
+        case "bilinear":
+            return nn.Upsample(scale_factor=factor, mode="bilinear", align_corners=False)
+        case "idwt":
+            return InverseHaar() if wavelet in HAAR else InverseWavelet(wavelet)
+        case "pixel_shuffle":
+            return ShuffleConv(out_channels)

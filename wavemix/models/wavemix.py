@@ -76,8 +76,8 @@ class WaveMixClassifier(nn.Module):
         super().__init__()
         at_least_1(num_classes=num_classes, depth=depth, head_dim=head_dim)
         self.checkpoint_blocks = checkpoint_blocks
-        self.stem = build_stem(stem, in_channels=in_channels, dim=dim, stride=stride, patch_size=patch_size)
         self.blocks = _blocks(depth, dim, levels, mult, ff_dim, dropout, expand, wavelet, mixer, deepest_only)
+        self.stem = build_stem(stem, in_channels=in_channels, dim=dim, stride=stride, patch_size=patch_size)
         self.composes = True  # False: the layers in turn, as `wavemix.models.fuse.layer_by_layer` asks for
         self.final = None if head_dim is None else nn.Conv2d(dim, head_dim, kernel_size=1)
         self.head = nn.Linear(dim if head_dim is None else head_dim, num_classes)
