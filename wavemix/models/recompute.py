@@ -5,8 +5,8 @@ Shapes: b = batch, m = hidden channels, f = channels in between, o = channels ou
 """
 
 # GELU, dropout, a 1x1 convolution and the transposed one behind it keep three maps of the hidden width and one of f
-# channels when autograd is left to itself. All are cheap to make again from the first of them: 2 to 4 % of a training
-# step, for a fifth to a third less memory. Under torch.compile the partitioner decides such things by itself.
+# channels when autograd is left to itself. The others are cheap to make again from the first of them. Under
+# torch.compile the partitioner decides such things by itself.
 
 from typing import Any
 
@@ -80,7 +80,7 @@ def _lean(
 def keep_mask(like_bmuv: Tensor, drop_prob: float, seed: int) -> Tensor:
     """Which values dropout keeps: True with probability ``1 - drop_prob``, rounded to a multiple of 2**-16 on a CPU.
 
-    There, torch draws one number of a serial generator for each value, which is 17 % of a training step of
+    There, torch draws one number of a serial generator for each value, which was 17 % of a training step of a block of
     WaveMix-Lite-128/8; here four values share one 64-bit number, 13 times as fast.
 
     Args:
