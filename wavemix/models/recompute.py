@@ -78,10 +78,10 @@ def _lean(
 
 
 def keep_mask(like_bmuv: Tensor, drop_prob: float, seed: int) -> Tensor:
-    """Which values dropout keeps: True with probability ``1 - drop_prob``, rounded to a multiple of 2**-16 on a CPU.
+    """Which values dropout keeps: True with probability ``1 - drop_prob``, rounded to a multiple of 2**-16.
 
-    There, torch draws one number of a serial generator for each value, which was 17 % of a training step of a block of
-    WaveMix-Lite-128/8; here four values share one 64-bit number, 13 times as fast.
+    On a CPU, torch draws one number of a serial generator for each value, which was 17 % of a training step of a block
+    of WaveMix-Lite-128/8; here four values share one 64-bit number, 13 times as fast.
 
     Args:
         like_bmuv: Gives shape, device and memory format.
@@ -90,7 +90,8 @@ def keep_mask(like_bmuv: Tensor, drop_prob: float, seed: int) -> Tensor:
     """
     generator = torch.Generator(like_bmuv.device).manual_seed(seed)
     if like_bmuv.device.type != "cpu":
-        return torch.empty_like(like_bmuv, dtype=torch.bool).bernoulli_(1 - drop_prob, generator=generator)
+        keep_prob = _num_kept(drop_prob) / 2**16  # the same everywhere, since `keep_scale` belongs to it
+        return torch.empty_like(like_bmuv, dtype=torch.bool).bernoulli_(keep_prob, generator=generator)
     count = like_bmuv.numel()
     draws = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None, generator=generator)
     keep = draws.view(torch.int16)[:count].to(torch.int32) < _num_kept(drop_prob) - 2**15
