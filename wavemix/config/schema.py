@@ -5,49 +5,31 @@ Every class forbids unknown keys and is frozen. Fields without a default must be
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag
+
+from wavemix.config.section import Name, NonNegativeFloat, PositiveFloat, PositiveInt, Prob, Section
+from wavemix.config.sources import Source
 
 
-class Section(BaseModel):
-    """A mapping of params.yaml: unknown keys, wrong types and non-finite numbers are errors, nothing is converted."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]*$")]
-PositiveInt = Annotated[int, Field(gt=0)]
-PositiveFloat = Annotated[float, Field(gt=0)]
-NonNegativeFloat = Annotated[float, Field(ge=0)]
-Prob = Annotated[float, Field(ge=0, le=1)]
-
-
-# --- data: raw tree -> shards -----------------------------------------------------------------------------------
-
-
-class DigitsSource(Section):
-    """The 1,797 handwritten digits of 8x8 pixels that scikit-learn ships; a seeded, stratified three-way split."""
-
-    name: Literal["digits"]
-    val_fraction: Prob
-    test_fraction: Prob
-    seed: int
-
-
-class ImageFolderSource(Section):
-    """A user's own pictures: ``<root>/<split>/<class>/<picture>`` with the splits train, val and test."""
-
-    name: Literal["image_folder"]
-    root: str
-
-
-Source = Annotated[DigitsSource | ImageFolderSource, Field(discriminator="name")]
+# --- data: raw files -> shards ------------------------------------------------------------------------------------
 
 
 class Data(Section):
-    """One data set: where its raw files come from and how they are cut into shards."""
+    """One data set: where its raw files come from, what is done to them, and how they are cut into shards.
+
+    ``shuffle_seed`` mixes the training samples before they are cut, so that no shard holds one class alone (null: the
+    order of the source). ``check`` decodes every picture and rejects the broken ones; more than ``max_rejected`` of all
+    samples is an error. Pictures are stored as published, but for those whose shorter side is above ``shortest_side``:
+    these are resized, and become JPEG of ``jpeg_quality`` (null: PNG).
+    """
 
     source: Source
     samples_per_shard: PositiveInt
+    shuffle_seed: Annotated[int, Field(ge=0)] | None = 0
+    check: bool = True
+    max_rejected: Prob = 0.001
+    shortest_side: PositiveInt | None = None
+    jpeg_quality: Annotated[int, Field(ge=1, le=100)] | None = 95
 
 
 # --- experiments: shards -> trained model -----------------------------------------------------------------------

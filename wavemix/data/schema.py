@@ -2,26 +2,33 @@
 
 It knows file extensions and ranges, and nothing of shards, order, batches or augmentation. Only the extensions named
 here are ever decoded, and none of them can hold code.
+
+Shapes: h, w = height, width, c = channels; s = scale of a super-resolution pair.
 """
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
+from wavemix.data.decode import UInt8Image, decode_image, decode_mask
 from wavemix.errors import DataError
 
-IMAGE_EXTENSIONS = ("png", "jpg", "jpeg", "webp")
+IMAGE_EXTENSIONS = ("jpg", "png", "webp")
 SPLITS = ("train", "val", "test")
+SCALES = (2, 3, 4)
+IGNORED = 255
+"""The class number of mask pixels that count nowhere."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """A sample as a shard holds it: a key and, by file extension, the bytes as they were published."""
+    """A sample as a shard holds it: a key and, by file extension, encoded bytes.
+
+    A picture's extension is its format (``jpg``), behind its role where it has one (``mask.png``, ``x2.png``).
+    """
 
     key: str
     parts: Mapping[str, bytes]
@@ -30,56 +37,162 @@ class Record:
 class Sample(Protocol):
     """A sample as a task sees it; its fields are stacked into batches under their own names."""
 
-    @classmethod
-    def decode(cls, record: Record) -> Self: ...
-
     def fields(self) -> Mapping[str, NDArray[np.generic]]: ...
+
+
+@dataclass(frozen=True)
+class PlainImage:
+    """A picture alone. ``image``: uint8 ``[h, w, 3]``, RGB."""
+
+    schema: ClassVar[str] = "image"
+    roles: ClassVar[tuple[str, ...]] = ("image",)
+
+    key: str
+    image: UInt8Image
+
+    @classmethod
+    def decode(cls, record: Record) -> Self:
+        """Raises DataError, with the sample's key, if a part is missing or cannot be decoded."""
+        return cls(record.key, image_of(record))
+
+    def fields(self) -> Mapping[str, NDArray[np.generic]]:
+        """``image``: uint8 ``[3, h, w]``."""
+        return {"image": _planes(self.image)}
 
 
 @dataclass(frozen=True)
 class LabelledImage:
     """A picture and its class.
 
-    ``image``: uint8 ``[h, w, 3]``, RGB in 0..255, in the shard as png, jpg, jpeg or webp.
+    ``image``: uint8 ``[h, w, 3]``, RGB.
     ``label``: class index in 0..k-1, in the shard as decimal digits under ``cls``.
     """
 
+    schema: ClassVar[str] = "labelled_image"
+    roles: ClassVar[tuple[str, ...]] = ("image",)
+
     key: str
-    image: NDArray[np.uint8]
+    image: UInt8Image
     label: int
 
     @classmethod
-    def decode(cls, record: Record) -> Self:
-        """Raises DataError if a part is missing or cannot be decoded, with the sample's key."""
+    def decode(cls, record: Record, *, min_side: int = 0) -> Self:
+        """Raises DataError, with the sample's key, if a part is missing or cannot be decoded.
+
+        ``min_side`` allows a large JPEG to be decoded at a part of its size (``decode_image``).
+        """
         try:
             label = int(record.parts["cls"])
         except (KeyError, ValueError):
             raise DataError(f"sample {record.key}: no whole number under .cls; found {sorted(record.parts)}") from None
-        return cls(record.key, decode_image(record), label)
+        return cls(record.key, image_of(record, min_side=min_side), label)
 
     def fields(self) -> Mapping[str, NDArray[np.generic]]:
         """What is stacked into a batch: ``image`` uint8 ``[c, h, w]`` and ``label`` int64 ``[]``."""
-        return {"image": np.ascontiguousarray(self.image.transpose(2, 0, 1)), "label": np.array(self.label, np.int64)}
+        return {"image": _planes(self.image), "label": np.array(self.label, np.int64)}
 
 
-def decode_image(record: Record) -> NDArray[np.uint8]:
-    """The record's picture as uint8 ``[h, w, 3]`` RGB, whatever its file format and colour mode.
+@dataclass(frozen=True)
+class MaskedImage:
+    """A picture and the class of each of its pixels.
+
+    ``image``: uint8 ``[h, w, 3]``, RGB.
+    ``mask``: uint8 ``[h, w]``, class index in 0..k-1 or 255 (ignored), in the shard losslessly under ``mask.png``.
+    """
+
+    schema: ClassVar[str] = "image_with_mask"
+    roles: ClassVar[tuple[str, ...]] = ("image", "mask")
+
+    key: str
+    image: UInt8Image
+    mask: UInt8Image
+
+    @classmethod
+    def decode(cls, record: Record) -> Self:
+        """Raises DataError, with the sample's key, if a part is missing, damaged, or of another size than the other."""
+        image = image_of(record)
+        try:
+            mask = decode_mask(_part(record, "mask")[1])
+        except ValueError as error:
+            raise DataError(f"sample {record.key}: its mask cannot be decoded: {error}") from None
+        if mask.shape != image.shape[:2]:
+            raise DataError(f"sample {record.key}: the mask is {mask.shape}, the picture {image.shape[:2]} (h, w)")
+        return cls(record.key, image, mask)
+
+    def fields(self) -> Mapping[str, NDArray[np.generic]]:
+        """``image``: uint8 ``[3, h, w]``; ``mask``: int64 ``[h, w]``."""
+        return {"image": _planes(self.image), "mask": self.mask.astype(np.int64)}
+
+
+@dataclass(frozen=True)
+class ImagePair:
+    """A picture in high resolution, and in low resolution by scale.
+
+    ``high``: uint8 ``[h, w, 3]``, RGB, as published, in the shard under ``hr.png``.
+    ``low``: by scale s, uint8 ``[h // s, w // s, 3]`` (rounded either way), in the shard under ``x2.png`` and so on.
+    """
+
+    schema: ClassVar[str] = "image_pair"
+    roles: ClassVar[tuple[str, ...]] = ("hr", *(f"x{scale}" for scale in SCALES))
+
+    key: str
+    high: UInt8Image
+    low: Mapping[int, UInt8Image]
+
+    @classmethod
+    def decode(cls, record: Record, *, scale: int) -> Self:
+        """The pair of one scale, both cropped at the bottom and right to what the other one covers.
+
+        Raises DataError, with the sample's key, if a part is missing, damaged, or the sizes do not fit.
+        """
+        high, low = image_of(record, "hr"), image_of(record, f"x{scale}")
+        height, width = (min(of_high // scale, of_low) for of_high, of_low in zip(high.shape, low.shape[:2], strict=False))
+        # One more or less is the rounding of whoever made the low one; anything else is another picture.
+        if abs(high.shape[0] - low.shape[0] * scale) >= scale or abs(high.shape[1] - low.shape[1] * scale) >= scale:
+            raise DataError(
+                f"sample {record.key}: {high.shape[:2]} (h, w) in high resolution is not x{scale} of {low.shape[:2]}"
+            )
+        return cls(record.key, high[: height * scale, : width * scale], {scale: low[:height, :width]})
+
+    def fields(self) -> Mapping[str, NDArray[np.generic]]:
+        """``high``: uint8 ``[3, h, w]``; ``low``: uint8 ``[3, h / s, w / s]`` of the only scale."""
+        (low,) = self.low.values()
+        return {"high": _planes(self.high), "low": _planes(low)}
+
+
+SCHEMAS: Mapping[str, type[PlainImage] | type[LabelledImage] | type[MaskedImage] | type[ImagePair]] = {
+    "image": PlainImage,
+    "labelled_image": LabelledImage,
+    "image_with_mask": MaskedImage,
+    "image_pair": ImagePair,
+}
+
+
+def image_of(record: Record, role: str = "image", *, min_side: int = 0) -> UInt8Image:
+    """The record's picture of that role as uint8 ``[h, w, 3]`` RGB.
 
     Raises:
-        DataError: No part has a picture's extension, or its bytes are damaged; the message names the sample.
+        DataError: There is none, or its bytes are damaged; the message names the sample.
     """
-    for extension in IMAGE_EXTENSIONS:
-        if extension in record.parts:
-            try:
-                with Image.open(io.BytesIO(record.parts[extension])) as picture:
-                    return np.asarray(picture.convert("RGB"))
-            except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-                raise DataError(f"sample {record.key}: its .{extension} cannot be decoded: {error}") from None
-    raise DataError(f"sample {record.key}: no picture; looked for {IMAGE_EXTENSIONS}, found {sorted(record.parts)}")
+    extension, content = _part(record, role)
+    try:
+        return decode_image(content, min_side=min_side)
+    except ValueError as error:
+        raise DataError(f"sample {record.key}: its .{extension} cannot be decoded: {error}") from None
 
 
-def encode_png(image: NDArray[np.uint8]) -> bytes:
-    """Lossless PNG of uint8 ``[h, w]`` (grey) or ``[h, w, 3]`` (RGB)."""
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "PNG")
-    return buffer.getvalue()
+def extension_of(role: str, kind: str) -> str:
+    """Under which extension a shard holds a picture of this role in this format: ``jpg``, ``mask.png``."""
+    return kind if role == "image" else f"{role}.{kind}"
+
+
+def _part(record: Record, role: str) -> tuple[str, bytes]:
+    for kind in IMAGE_EXTENSIONS:
+        if (extension := extension_of(role, kind)) in record.parts:
+            return extension, record.parts[extension]
+    looked_for = [extension_of(role, kind) for kind in IMAGE_EXTENSIONS]
+    raise DataError(f"sample {record.key}: no picture; looked for {looked_for}, found {sorted(record.parts)}")
+
+
+def _planes(image: UInt8Image) -> NDArray[np.generic]:
+    return np.ascontiguousarray(image.transpose(2, 0, 1))

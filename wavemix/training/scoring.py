@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from wavemix.data import Manifest, eval_batches
-from wavemix.data.schema import encode_png
+from wavemix.data.decode import encode_png
 from wavemix.errors import DataError
 from wavemix.files import write_aside
 from wavemix.metrics import Ratio

@@ -1,0 +1,1 @@
+"""Tiny raw data sets in the layouts in which their owners publish the true ones."""
