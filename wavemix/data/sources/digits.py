@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wavemix.data.decode import encode_png
-from wavemix.data.sources.raw import Item, Parts, RawSet, split_by_class
+from wavemix.data.raw.items import Item, Parts, RawSet, split_by_class
 from wavemix.errors import DataError
 
 
@@ -22,10 +22,7 @@ def read(*, val_fraction: float, test_fraction: float, seed: int) -> RawSet:
         DataError: scikit-learn is not installed, or the fractions leave no picture for training.
     """
     images, labels, classes = _load()
-    try:
-        splits = split_by_class(labels.tolist(), {"val": val_fraction, "test": test_fraction}, seed)
-    except DataError as error:
-        raise DataError(f"source digits: {error}") from None
+    splits = split_by_class(labels.tolist(), {"val": val_fraction, "test": test_fraction}, seed)
     return RawSet(
         schema="labelled_image",
         classes=classes,
@@ -47,7 +44,7 @@ def _load() -> tuple[NDArray[np.uint8], NDArray[np.int64], tuple[str, ...]]:
     try:
         from sklearn.datasets import load_digits  # noqa: PLC0415  (an extra, needed for this source alone)
     except ImportError:
-        raise DataError("source digits: scikit-learn is not installed; pip install 'wavemix-train[pipeline]'") from None
+        raise DataError("scikit-learn is not installed; pip install 'wavemix-train[pipeline]'") from None
     loaded = load_digits()
     # Ink is 0..16 in steps of one; stretched to the range of an 8-bit picture, and back, without loss.
     images = np.round(loaded.images * 255 / 16).astype(np.uint8)

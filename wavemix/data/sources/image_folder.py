@@ -1,58 +1,40 @@
-"""A user's own pictures in folders: ``<root>/<split>/<class>/<picture>``. It knows nothing of shards."""
+"""A user's own pictures with a class per folder: ``<root>/<split>/<class>/<picture>``.
 
-import hashlib
-from functools import partial
-from itertools import pairwise
-from pathlib import Path
+It decides classes and keys; it knows nothing of shards, and nothing of what is inside a picture.
+"""
 
-from wavemix.data.schema import IMAGE_EXTENSIONS, SPLITS, Record
-from wavemix.data.sources.raw import RawSet
+from wavemix.data.raw.archives import RawFile, RawFolder, read_image
+from wavemix.data.raw.items import Item, RawSet, fingerprint_of_items
+from wavemix.data.raw.trees import pictures_of, splits_of
 from wavemix.errors import DataError
 
 
-def read(*, root: str) -> RawSet:
-    """The tree's pictures in the order of their paths; classes are the folders under ``train``, sorted by name.
+def read(*, root: RawFolder) -> RawSet:
+    """The pictures of each split in the order of their paths; classes are the folders in ``train``, sorted by name.
+
+    A class may have folders of its own: what lies below belongs to it. A split may also be a ``<split>.zip`` or
+    ``<split>.tar`` that holds the folder.
 
     Raises:
-        DataError: A split is missing or empty, a class stands in ``val`` or ``test`` alone, or two pictures of a class
-            have the same name up to the extension.
+        DataError: ``train`` or both others are missing, a split is empty, a picture lies in no class or in one that
+            ``train`` has not, or two would get the same key.
     """
-    folder = Path(root)
-    found = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else None
-    missing = [split for split in SPLITS if not (folder / split).is_dir()]
-    if missing:
-        raise DataError(
-            f"source image_folder: looked for the folders {', '.join(SPLITS)} in {folder}, "
-            f"found {'no such folder' if found is None else ', '.join(found[:10]) or 'nothing'}"
-        )
-    classes = tuple(sorted(path.name for path in (folder / "train").iterdir() if path.is_dir()))
-    items = {split: _pictures(folder / split, classes) for split in SPLITS}
-    digest = hashlib.sha256()
-    for paths in items.values():
-        for path in paths:
-            digest.update(f"{path.relative_to(folder)}\0{path.stat().st_size}\n".encode())
-    return RawSet(
-        classes, items, partial(_record, {name: index for index, name in enumerate(classes)}), digest.hexdigest()
-    )
+    pictures = {split: pictures_of(files, f"{root.path}/{split}") for split, files in splits_of(root).items()}
+    classes = tuple(sorted({_class(key, root, "train") for key in pictures["train"]}))
+    items = {split: _items(pictures[split], classes, root, split) for split in pictures}
+    return RawSet("labelled_image", classes, items, read_image, fingerprint_of_items(classes, items))
 
 
-def _pictures(folder: Path, classes: tuple[str, ...]) -> list[Path]:
-    unknown = sorted({path.name for path in folder.iterdir() if path.is_dir()} - set(classes))
-    if unknown:
-        raise DataError(f"source image_folder: {folder} has classes that train has not: {', '.join(unknown[:5])}")
-    suffixes = {"." + extension for extension in IMAGE_EXTENSIONS}
-    paths = sorted(path for path in folder.glob("*/*") if path.suffix.lower() in suffixes and path.is_file())
-    if not paths:
-        raise DataError(
-            f"source image_folder: no picture in {folder}; looked for <class>/*.{{{','.join(IMAGE_EXTENSIONS)}}}"
-        )
-    for one, other in pairwise(paths):
-        if one.with_suffix("") == other.with_suffix(""):
-            raise DataError(f"source image_folder: {one} and {other.name} would get the same key; rename one")
-    return paths
+def _items(pictures: dict[str, RawFile], classes: tuple[str, ...], root: RawFolder, split: str) -> list[Item]:
+    class_of = {key: _class(key, root, split) for key in pictures}
+    if unknown := sorted(set(class_of.values()) - set(classes)):
+        raise DataError(f"{root.path}/{split} has classes that train has not: {', '.join(unknown[:5])}")
+    labels = {name: label for label, name in enumerate(classes)}
+    return [Item(key, labels[class_of[key]], file) for key, file in pictures.items()]
 
 
-def _record(labels: dict[str, int], path: Path) -> Record:
-    # A dot in a key would end it: WebDataset takes what follows the first one for the extension.
-    key = f"{path.parent.name}/{path.stem}".replace(".", "_")
-    return Record(key, {path.suffix[1:].lower(): path.read_bytes(), "cls": str(labels[path.parent.name]).encode()})
+def _class(key: str, root: RawFolder, split: str) -> str:
+    name, slash, _ = key.partition("/")
+    if not slash:
+        raise DataError(f"{root.path}/{split} has the picture {name} outside of any class; put it into a folder")
+    return name

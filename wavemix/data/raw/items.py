@@ -6,6 +6,7 @@ It knows no data set by name and reads no file.
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,6 +60,12 @@ def fingerprint_of(what: Iterable[object]) -> str:
     return digest.hexdigest()
 
 
+def fingerprint_of_items(classes: Sequence[str], items: Mapping[str, Sequence[Item]], *more: object) -> str:
+    """The digest of pictures in files: of the classes, of every item's split, key, label and size, and of ``more``."""
+    told = ((split, item.key, item.label, item.what.size) for split in items for item in items[split])
+    return fingerprint_of(chain([tuple(classes), *more], told))
+
+
 def split_by_class(labels: Sequence[int], shares: Mapping[str, float], seed: int) -> dict[str, list[int]]:
     """The indices of each split, drawn at random within each class; what the shares leave is ``train``.
 
@@ -72,7 +79,7 @@ def split_by_class(labels: Sequence[int], shares: Mapping[str, float], seed: int
     """
     if sum(shares.values()) >= 1:
         told = " and ".join(f"{split} {share}" for split, share in shares.items())
-        raise DataError(f"{told} leave nothing to train on")
+        raise DataError(f"{told} {'leaves' if len(shares) == 1 else 'leave'} nothing to train on")
     parts: dict[str, list[int]] = {split: [] for split in SPLITS if split == "train" or shares.get(split)}
     label_of = np.asarray(labels)
     # Raw Philox numbers, sorted: unlike Generator.permutation their stream is promised never to change.
@@ -81,10 +88,10 @@ def split_by_class(labels: Sequence[int], shares: Mapping[str, float], seed: int
         members = np.flatnonzero(label_of == label)
         members = members[np.argsort(keys[members], kind="stable")]
         start = 0
-        for split in parts:
+        for split, indices in parts.items():
             if split != "train":
                 count = round(shares[split] * len(members))
-                parts[split].extend(members[start : start + count].tolist())
+                indices.extend(members[start : start + count].tolist())
                 start += count
         parts["train"].extend(members[start:].tolist())
     return {split: sorted(indices) for split, indices in parts.items()}

@@ -1,7 +1,7 @@
 """Raw files wherever they lie: in an unpacked tree, or still in the archives that were downloaded.
 
-Nothing is unpacked: a file is a range of bytes of a tar (of a tar within a tar, too) or a member of a zip. A ``.tar.gz``
-knows no ranges and is inflated once into a scratch folder. It knows no data set.
+Nothing is unpacked: a file is a range of bytes of a tar (of a tar within a tar, too) or a member of a zip. A
+``.tar.gz`` knows no ranges and is inflated once into a scratch folder. It knows no data set.
 """
 
 import gzip
@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 
+from wavemix.data.raw.items import Parts
 from wavemix.errors import DataError
 from wavemix.files import written_aside
 
@@ -63,7 +64,7 @@ class RawFolder:
 
     path: Path
     scratch: Path
-    told: Told = lambda what, count: None
+    told: Told = lambda _what, _count: None
 
     def under(self, folder: str, *archives: str, bare: bool = False) -> list[RawFile]:
         """The files of an unpacked ``folder``, or else of the first archive that is there; names relative to
@@ -120,10 +121,15 @@ class RawFolder:
     def _in_archive(self, archive: Path) -> tuple[RawFile, ...]:
         name = archive.name.lower()
         if name.endswith(GZIPPED_TAR):
-            return _in_tar(str(inflated(archive, self.scratch, self.told)), archive.name, self.told)
+            return _in_tar(str(inflated(archive, self.scratch, self.told)), str(archive), self.told)
         if name.endswith(".zip"):
             return _in_zip(str(archive), self.told)
-        return _in_tar(str(archive), archive.name, self.told)
+        return _in_tar(str(archive), str(archive), self.told)
+
+
+def read_image(file: RawFile) -> Parts:
+    """The picture of a sample that is one file, as it was published: it is not decoded."""
+    return {"image": file.read()}
 
 
 def inflated(archive: Path, scratch: Path, told: Told) -> Path:
@@ -163,9 +169,9 @@ def _in_tar(holder: str, shown: str, told: Told) -> tuple[RawFile, ...]:
             for member in _tar_members(file, shown, 0, Path(holder).stat().st_size):
                 files.append(member._replace(holder=holder))
                 if len(files) % 1000 == 0:
-                    told(f"reading the index of {shown}", len(files))
+                    told(f"reading the index of {Path(shown).name}", len(files))
     except (OSError, tarfile.TarError) as error:
-        raise DataError(f"{holder}: damaged after {len(files)} files, or no tar: {error}; download it again") from None
+        raise DataError(f"{shown}: damaged after {len(files)} files, or no tar: {error}; download it again") from None
     return tuple(files)
 
 
@@ -173,19 +179,23 @@ def _tar_members(file: IO[bytes], shown: str, start: int, stop: int) -> Iterator
     file.seek(start)
     with tarfile.open(fileobj=file, mode="r:") as tar:
         while (member := tar.next()) is not None and member.offset < stop:
-            tar.members = []  # a million of them would fill the memory
+            tar.members = []  # type: ignore[attr-defined]  # a million would fill the memory; typeshed has no such name
             if member.isdir():
                 continue
             name = _checked(member.name, shown, is_link=not member.isreg())
             if member.offset_data + member.size > stop:
                 raise tarfile.ReadError(f"{name} is cut off")
             if name.endswith(TAR):
-                inner = tar.fileobj.tell() if tar.fileobj else 0
-                for nested in _tar_members(file, f"{shown}/{name}", member.offset_data, member.offset_data + member.size):
+                for nested in _tar_members(
+                    file, f"{shown}/{name}", member.offset_data, member.offset_data + member.size
+                ):
                     yield nested._replace(name=f"{name[: -len('.tar')]}/{nested.name}")
-                file.seek(inner)
             elif not _is_junk(name):
                 yield RawFile(name, member.size, "", member.offset_data)
+        # tarfile takes a damaged or missing header for the end.
+        file.seek(tar.offset)
+        if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+            raise tarfile.ReadError("it has no end")
 
 
 @lru_cache(maxsize=8)
@@ -198,7 +208,7 @@ def _in_zip(holder: str, told: Told) -> tuple[RawFile, ...]:
                 files.append(RawFile(name, member.file_size, holder, member=member.filename))
     except (OSError, zipfile.BadZipFile) as error:
         raise DataError(f"{holder}: damaged, or no zip: {error}; download it again") from None
-    told(f"reading the index of {holder}", len(files))
+    told(f"reading the index of {Path(holder).name}", len(files))
     return tuple(files)
 
 
