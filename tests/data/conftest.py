@@ -1,41 +1,32 @@
-"""A raw data set as small as can be: sample number n is a picture of the shade n with the label n."""
+"""Shards of a raw set as small as can be, each data set in a folder of its own."""
 
 import itertools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 
-from wavemix.data import Manifest, Record, write_shards
-from wavemix.data.schema import encode_png
-from wavemix.data.sources import RawSet
+from factories import tiny
+from wavemix.data import Manifest, Options, Plan, make_plan, write_shards
 
 
-def record_of(number: int) -> Record:
-    image = np.full((2, 3), number % 256, np.uint8)
-    return Record(f"{number:04d}", {"png": encode_png(image), "cls": str(number).encode()})
-
-
-@pytest.fixture
-def raw() -> Callable[..., RawSet]:
-    def make(train: int = 10, val: int = 3, test: int = 2) -> RawSet:
-        numbers = iter(range(train + val + test))
-        sizes = {"train": train, "val": val, "test": test}
-        items = {split: list(itertools.islice(numbers, size)) for split, size in sizes.items()}
-        return RawSet(("even", "odd"), items, record_of, "fingerprint")
-
-    return make
+def plan_of(*, samples_per_shard: int = 4, **sizes: Any) -> Plan:
+    how = Options(samples_per_shard=samples_per_shard)
+    return make_plan(tiny.raw_set(**sizes), name="tiny", source={"name": "tiny"}, options=how)
 
 
 @pytest.fixture
-def written(raw: Callable[..., RawSet], tmp_path: Path) -> Callable[..., Manifest]:
-    """Writes a tiny data set into a folder of its own."""
+def planned() -> Callable[..., Plan]:
+    return plan_of
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[..., Manifest]:
+    """Writes a tiny data set."""
     folders = (tmp_path / f"shards-{number}" for number in itertools.count())
 
-    def write(*, samples_per_shard: int = 4, **sizes: int) -> Manifest:
-        return write_shards(
-            raw(**sizes), next(folders), name="tiny", source={"name": "tiny"}, samples_per_shard=samples_per_shard
-        )
+    def write(**how: Any) -> Manifest:
+        return write_shards(plan_of(**how), next(folders))
 
     return write

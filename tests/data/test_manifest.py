@@ -22,15 +22,20 @@ def test_its_digest_follows_the_content(written: Written) -> None:
 
 
 def test_a_missing_manifest_says_who_writes_it(tmp_path) -> None:
-    with pytest.raises(DataError, match=r"manifest\.json: no such file; `dvc repro prepare` writes it"):
+    with pytest.raises(
+        DataError, match=rf"manifest\.json: no such file; `dvc repro prepare@{tmp_path.name}` writes it"
+    ):
         read_manifest(tmp_path)
 
 
 DAMAGE: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
-    "another format": (lambda tree: tree.update(format=2), "found format 2, this version reads 1; prepare"),
-    "no format": (lambda tree: tree.pop("format"), "found format None, this version reads 1; prepare"),
+    "another format": (lambda tree: tree.update(format=1), "found format 1, this version reads 2; prepare"),
+    "no format": (lambda tree: tree.pop("format"), "found format None, this version reads 2; prepare"),
     "no splits": (lambda tree: tree.pop("splits"), "damaged, 'splits'; prepare the data again"),
-    "a split is missing": (lambda tree: tree["splits"].pop("val"), "damaged, 'val'; prepare the data again"),
+    "splits of other names": (
+        lambda tree: tree.update(splits={"eval": {}}),
+        "damaged, no split; prepare the data again",
+    ),
     "a field is missing": (lambda tree: tree["splits"]["val"]["shards"][0].pop("sha256"), "damaged, .*sha256"),
     "a field too many": (lambda tree: tree["splits"]["val"]["shards"][0].update(x=1), "damaged, .*'x'"),
     "shards are no list": (lambda tree: tree["splits"]["val"].update(shards=3), "damaged, "),

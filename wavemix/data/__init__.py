@@ -1,22 +1,27 @@
-"""Raw trees -> samples -> shards -> batches."""
+"""Raw files -> samples -> shards; ``wavemix.data.loader`` makes batches of them, and alone needs torch."""
 
-from wavemix.data.loader import Batch, Deal, eval_batches, train_batches
 from wavemix.data.manifest import Manifest, check_present, read_manifest
+from wavemix.data.order import Deal, LoaderState
+from wavemix.data.plan import Options, Plan, make_plan
+from wavemix.data.prepare import write_shards
 from wavemix.data.schema import LabelledImage, Record
-from wavemix.data.shards import verify_shards, write_shards
-from wavemix.data.sources import SOURCES
+from wavemix.data.sources import read_source
+from wavemix.data.verify import Bad, repair_shards, verify_shards
 
 __all__ = [
-    "SOURCES",
-    "Batch",
+    "Bad",
     "Deal",
     "LabelledImage",
+    "LoaderState",
     "Manifest",
+    "Options",
+    "Plan",
     "Record",
     "check_present",
-    "eval_batches",
+    "make_plan",
     "read_manifest",
-    "train_batches",
+    "read_source",
+    "repair_shards",
     "verify_shards",
     "write_shards",
 ]

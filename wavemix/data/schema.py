@@ -140,15 +140,17 @@ class ImagePair:
     low: Mapping[int, UInt8Image]
 
     @classmethod
-    def decode(cls, record: Record, *, scale: int) -> Self:
-        """The pair of one scale, both cropped at the bottom and right to what the other one covers.
+    def decode(cls, record: Record, *, scale: int | None = None) -> Self:
+        """The pair of one scale (None: the smallest), both cropped at the bottom and right to what the other covers.
 
         Raises DataError, with the sample's key, if a part is missing, damaged, or the sizes do not fit.
         """
+        scale = scale or _smallest_scale(record)
         high, low = image_of(record, "hr"), image_of(record, f"x{scale}")
-        height, width = (min(of_high // scale, of_low) for of_high, of_low in zip(high.shape, low.shape[:2], strict=False))
-        # One more or less is the rounding of whoever made the low one; anything else is another picture.
-        if abs(high.shape[0] - low.shape[0] * scale) >= scale or abs(high.shape[1] - low.shape[1] * scale) >= scale:
+        height, width = (
+            min(of_high // scale, of_low) for of_high, of_low in zip(high.shape, low.shape[:2], strict=False)
+        )
+        if not fits(high, low, scale):
             raise DataError(
                 f"sample {record.key}: {high.shape[:2]} (h, w) in high resolution is not x{scale} of {low.shape[:2]}"
             )
@@ -166,6 +168,14 @@ SCHEMAS: Mapping[str, type[PlainImage] | type[LabelledImage] | type[MaskedImage]
     "image_with_mask": MaskedImage,
     "image_pair": ImagePair,
 }
+
+
+def fits(high: UInt8Image, low: UInt8Image, scale: int) -> bool:
+    """Whether two pictures can be a pair: up to the rounding of whoever made the low one."""
+    return all(
+        of_high >= scale and abs(of_high - of_low * scale) < scale
+        for of_high, of_low in zip(high.shape[:2], low.shape[:2], strict=True)
+    )
 
 
 def image_of(record: Record, role: str = "image", *, min_side: int = 0) -> UInt8Image:
@@ -186,12 +196,16 @@ def extension_of(role: str, kind: str) -> str:
     return kind if role == "image" else f"{role}.{kind}"
 
 
+def _smallest_scale(record: Record) -> int:
+    return next((scale for scale in SCALES if any(name.startswith(f"x{scale}.") for name in record.parts)), SCALES[0])
+
+
 def _part(record: Record, role: str) -> tuple[str, bytes]:
     for kind in IMAGE_EXTENSIONS:
         if (extension := extension_of(role, kind)) in record.parts:
             return extension, record.parts[extension]
     looked_for = [extension_of(role, kind) for kind in IMAGE_EXTENSIONS]
-    raise DataError(f"sample {record.key}: no picture; looked for {looked_for}, found {sorted(record.parts)}")
+    raise DataError(f"sample {record.key}: no {role}; looked for {looked_for}, found {sorted(record.parts)}")
 
 
 def _planes(image: UInt8Image) -> NDArray[np.generic]:
