@@ -57,7 +57,7 @@ lock:
 	python infra/install.py --lock
 
 clean:
-	rm -rf data runs results reports dvc.lock mlflow.db mlruns mlartifacts .dvc/cache .dvc/tmp .pytest_cache .mypy_cache .ruff_cache
+	rm -rf data/shards runs results reports dvc.lock mlflow.db mlruns mlartifacts .dvc/cache .dvc/tmp .pytest_cache .mypy_cache .ruff_cache
 
 distclean: clean
 	rm -rf .venv

@@ -15,7 +15,14 @@ def evaluate(params: Params, name: str) -> None:
     manifest = read_manifest(Path(params.storage.shards) / experiment.data)
     check_present(manifest)
     trained = load_trained(folder / "train")
-    score(trained, manifest, folder / "evaluation", batch_size=experiment.recipe.eval_batch)
+    score(
+        trained,
+        manifest,
+        folder / "evaluation",
+        split="test" if "test" in manifest.splits else "val",  # of some sets nobody has the test labels
+        batch_size=experiment.recipe.eval_batch,
+        num_workers=params.launch.loader_workers,
+    )
 
 
 if __name__ == "__main__":

@@ -30,4 +30,4 @@ def run_stage(what: Callable[[Params, str], None], *, of: str) -> None:
     except WaveMixError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
-        sys.exit("interrupted; run it again to go on from the last checkpoint")
+        sys.exit("interrupted; run it again to go on where it was")

@@ -1,59 +1,78 @@
 """The command ``wavemix``: thin, like the stages; each command is one call."""
 
 import argparse
+import logging
 import sys
 from pathlib import Path
 
 from wavemix.config import load_params
-from wavemix.data import read_manifest, verify_shards
-from wavemix.errors import DataError, WaveMixError
-from wavemix.info import describe
-from wavemix.launch.progress import counted
+from wavemix.errors import WaveMixError
+from wavemix.launch import shards
 
 
 def main() -> None:
+    arguments = _parser().parse_args()
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    try:
+        _call(arguments)
+    except (WaveMixError, ValueError) as error:
+        if isinstance(error, ValueError) and arguments.command != "info":
+            raise
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted; run it again to go on where it was")
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="wavemix", description=__doc__)
     parser.add_argument("--params", default="params.yaml", help="another file than params.yaml")
     parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="change a leaf, as YAML")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("check", help="validate params.yaml and the overrides")
-    verify = commands.add_parser("verify", help="read every shard of a data set and compare it with its manifest")
-    verify.add_argument("name", help="a name in the section data of params.yaml")
     info = commands.add_parser(
         "info", help="list the networks of the papers: parameters, multiply-adds, scores, weights"
     )
     info.add_argument(
         "pattern", nargs="?", default="*", metavar="NAME", help="all about one, or a pattern like '*_seg'"
     )
-    arguments = parser.parse_args()
-    try:
-        if arguments.command == "info":
-            _info(arguments.pattern)
-            return
-        params = load_params(arguments.params, arguments.set)
-        if arguments.command == "verify":
-            _verify(Path(params.storage.shards) / arguments.name)
-        else:
-            print(f"{arguments.params}: {len(params.experiments)} experiments, {len(params.data)} data sets, all valid")
-    except WaveMixError as error:
-        sys.exit(f"error: {error}")
+    data = commands.add_parser("data", help="data sets of params.yaml: get, prepare, verify, repair, preview")
+    actions = data.add_subparsers(dest="action", required=True)
+    for action, what in {
+        "get": "download the raw files, or say how to get them",
+        "prepare": "raw files -> shards and manifest; goes on where it was interrupted",
+        "verify": "read every shard and compare it with the manifest",
+        "repair": "make the bad shards again from the raw files",
+        "preview": "a contact sheet of some samples, as a PNG",
+    }.items():
+        one = actions.add_parser(action, help=what, description=what)
+        one.add_argument("name", metavar="NAME", help="a name in the section data of params.yaml")
+        if action == "preview":
+            one.add_argument("--split", default="train", help="train, val or test")
+            one.add_argument("--count", type=int, default=40, help="how many samples, evenly spaced over the split")
+            one.add_argument("--out", type=Path, help="the file; NAME-SPLIT.png if not given")
+    return parser
 
 
-def _info(pattern: str) -> None:
-    try:
-        for line in describe(pattern):
+def _call(arguments: argparse.Namespace) -> None:
+    if arguments.command == "info":
+        from wavemix.info import describe  # noqa: PLC0415  (it loads torch, which data needs not)
+
+        for line in describe(arguments.pattern):
             print(line)
-    except ValueError as error:
-        sys.exit(f"error: {error}")
-
-
-def _verify(folder: Path) -> None:
-    manifest = read_manifest(folder)
-    total = sum(manifest.num_samples(split) for split in manifest.splits)
-    with counted(f"verify {folder.name}", total, "samples") as progress:
-        bad = verify_shards(manifest, progress)
-    if bad:
-        raise DataError("\n".join([*bad[:2], f"{len(bad)} bad files in {folder}; prepare the data again"]))
+        return
+    params = load_params(arguments.params, arguments.set)
+    if arguments.command == "check":
+        print(f"{arguments.params}: {len(params.experiments)} experiments, {len(params.data)} data sets, all valid")
+        return
+    name = arguments.name
+    if name not in params.data:
+        raise WaveMixError(f"{name!r} is not in the section data of {arguments.params}: {', '.join(params.data)}")
+    if arguments.action == "preview":
+        out = arguments.out or Path(f"{name}-{arguments.split}.png")
+        shards.preview(params, name, split=arguments.split, count=arguments.count, out=out)
+    else:
+        actions = {"get": shards.get, "prepare": shards.prepare, "verify": shards.verify, "repair": shards.repair}
+        actions[arguments.action](params, name)
 
 
 if __name__ == "__main__":

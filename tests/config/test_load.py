@@ -66,6 +66,8 @@ def test_every_leaf_of_the_shipped_params_arrives(tree: dict[str, Any]) -> None:
     included(tree, load_params(SHIPPED).model_dump(mode="json"), "params.yaml")
 
 
+SOME = "bsd100_x2, bsd100_x3, bsd100_x4, celeba_hq, cifar10, cifar100, cityscapes, digits and 24 more"
+
 MISTAKES: dict[str, tuple[Change, str]] = {
     "unknown key": (
         lambda tree: tree["experiments"]["digits"]["recipe"].update(global_batsh=64),
@@ -130,11 +132,11 @@ MISTAKES: dict[str, tuple[Change, str]] = {
     ),
     "missing data set": (
         lambda tree: tree["experiments"]["digits"].update(data="digit"),
-        "experiments.digits.data: found 'digit', allowed: a name in data: digits (did you mean 'digits'?)",
+        f"experiments.digits.data: found 'digit', allowed: a name in data: {SOME} (did you mean 'digits'?)",
     ),
     "missing data set, nothing like it": (
-        lambda tree: tree["experiments"]["digits"].update(data="imagenet"),
-        "experiments.digits.data: found 'imagenet', allowed: a name in data: digits",
+        lambda tree: tree["experiments"]["digits"].update(data="xyz"),
+        f"experiments.digits.data: found 'xyz', allowed: a name in data: {SOME}",
     ),
     "infinite": (
         lambda tree: tree["experiments"]["digits"]["recipe"]["phases"][0].update(lr=float("inf")),
@@ -150,11 +152,12 @@ MISTAKES: dict[str, tuple[Change, str]] = {
     ),
     "wrong source": (
         lambda tree: tree["data"]["digits"]["source"].update(name="cifar"),
-        "data.digits.source.name: found 'cifar', allowed: 'digits', 'image_folder'",
+        "data.digits.source.name: found 'cifar', allowed: 'digits', 'photographs', 'image_folder', 'mask_folder', "
+        "'flat_folder', 'imagenet', 'places365', 'inaturalist' and 12 more (did you mean 'cifar10'?)",
     ),
     "wrong optimizer": (
         lambda tree: tree["experiments"]["digits"]["recipe"]["phases"][1].update(optimizer="adam"),
-        "experiments.digits.recipe.phases.1.optimizer: found 'adam', allowed: 'adamw', 'sgd'",
+        "experiments.digits.recipe.phases.1.optimizer: found 'adam', allowed: 'adamw', 'sgd' (did you mean 'adamw'?)",
     ),
     "missing optimizer": (
         lambda tree: tree["experiments"]["digits"]["recipe"]["phases"][1].pop("optimizer"),
@@ -221,7 +224,7 @@ MISTAKES: dict[str, tuple[Change, str]] = {
     ),
     "active data that are not there": (
         lambda tree: tree["active"].update(data=["digits", "diggits"]),
-        "active.data: found 'diggits', allowed: a name in data: digits (did you mean 'digits'?)",
+        f"active.data: found 'diggits', allowed: a name in data: {SOME} (did you mean 'digits'?)",
     ),
     "active experiment without its data": (
         lambda tree: tree["active"].update(data=[]),

@@ -10,7 +10,8 @@ import torch
 from pydantic import TypeAdapter
 
 from wavemix import config
-from wavemix.data import LabelledImage
+from wavemix.data import LabelledImage, Record
+from wavemix.data.decode import encode_jpeg
 from wavemix.data.loader import stack
 from wavemix.tasks import TASKS, Goal, Task
 from wavemix.tasks.base import Task as Protocol
@@ -73,12 +74,21 @@ def test_every_task_has_a_section_here() -> None:
 
 
 def test_has_the_members_of_the_protocol_and_cannot_change(task: Task) -> None:
-    assert len(members()) == 9
+    assert len(members()) == 10
     assert [name for name in members() if not hasattr(task, name)] == []
     assert is_dataclass(task)
     with pytest.raises(AttributeError):
         setattr(task, fields(task)[0].name, None)
     assert task.goal.better in ("max", "min")
+
+
+def test_what_is_scored_is_decoded_exactly_and_what_is_trained_on_only_as_far_as_needed() -> None:
+    section = TypeAdapter(config.Task).validate_python(SECTIONS["classification"])  # pictures of 8x8
+    task = TASKS["classification"](section, CLASSES)
+    noise = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+    record = Record("a", {"jpg": encode_jpeg(noise, 90), "cls": b"1"})
+    assert task.decode(record, exact=True).image.shape == (64, 96, 3)
+    assert task.decode(record, exact=False).image.shape == (8, 12, 3)
 
 
 def test_the_goal_knows_which_way_is_better() -> None:

@@ -55,7 +55,7 @@ def saved(tmp_path: Path) -> Path:
     state = fresh()
     for _ in range(2):
         train(state)
-        save_checkpoint(state, tmp_path)
+        save_checkpoint(state, tmp_path, loader={"epoch": 0})
     return tmp_path
 
 
@@ -67,7 +67,7 @@ def test_everything_comes_back_bit_by_bit(tmp_path: Path) -> None:
     state = fresh()
     train(state)
     state.phase, state.best = 1, Best(0.1 + 0.2, 2)
-    folder = save_checkpoint(state, tmp_path)
+    folder = save_checkpoint(state, tmp_path, loader={"epoch": 0})
     other = fresh(seed=1)
     load_checkpoint(other, folder)
     assert everything(other) == everything(state)
@@ -129,11 +129,11 @@ def test_the_newest_two_and_the_best_are_kept(tmp_path: Path) -> None:
     for best in (1, 2, 2, 2, 5, 5):
         train(state, 1)
         state.best = Best(0.5, best)
-        save_checkpoint(state, tmp_path)
+        save_checkpoint(state, tmp_path, loader={"epoch": 0})
     assert steps(tmp_path) == [5, 6]
     for _ in range(2):
         train(state, 1)
-        save_checkpoint(state, tmp_path)
+        save_checkpoint(state, tmp_path, loader={"epoch": 0})
     assert steps(tmp_path) == [5, 7, 8]
 
 
@@ -143,7 +143,7 @@ def test_a_folder_of_an_interrupted_save_is_ignored_and_goes(saved: Path) -> Non
     assert newest_checkpoint(saved) == saved / "step-00000006"
     state = fresh()
     train(state, 9)
-    save_checkpoint(state, saved)
+    save_checkpoint(state, saved, loader={"epoch": 0})
     assert not aside.exists()
     assert newest_checkpoint(saved) == saved / "step-00000009"
 
@@ -153,7 +153,7 @@ def test_a_damaged_one_of_the_same_step_is_replaced(saved: Path) -> None:
     state = fresh()
     load_checkpoint(state, saved / "step-00000003")
     train(state)
-    save_checkpoint(state, saved)
+    save_checkpoint(state, saved, loader={"epoch": 0})
     assert read_meta(saved / "step-00000006")["step"] == 6
 
 
@@ -187,6 +187,6 @@ def test_weights_of_another_model_are_refused(saved: Path, width: int) -> None:
 def test_another_format_is_told(saved: Path) -> None:
     folder = checkpoints(saved)[-1]
     meta = json.loads((folder / META).read_text())
-    (folder / META).write_text(json.dumps({**meta, "format": 2}))
-    with pytest.raises(CheckpointError, match=f"{folder}: checkpoint of format 2, this version reads 1"):
+    (folder / META).write_text(json.dumps({**meta, "format": 1}))
+    with pytest.raises(CheckpointError, match=f"{folder}: checkpoint of format 1, this version reads 2"):
         read_meta(folder)

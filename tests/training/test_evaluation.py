@@ -71,3 +71,18 @@ def test_the_model_is_evaluated_in_evaluation_mode_and_left_as_it_was(batch: dic
 def test_a_matrix_is_no_scalar() -> None:
     matrix = Ratio(torch.ones(2, 2), torch.ones(2, 1))
     assert scalars({"a": Ratio(torch.tensor(1.0), torch.tensor(4.0)), "confusion": matrix}) == {"a": 0.25}
+
+
+def test_rows_that_only_fill_a_batch_count_for_nothing(batch: dict[str, Tensor]) -> None:
+    shown: list[int] = []
+
+    def show(prediction: Tensor, shown_batch: Mapping[str, Tensor]) -> None:
+        assert set(shown_batch) == {"image", "label"}
+        shown.append(len(prediction))
+
+    valid = torch.tensor([True] * 7 + [False] * 3)
+    padded = [{**batch, "valid": valid}, {**batch, "valid": torch.zeros(10, dtype=torch.bool)}]
+    found = evaluate(nn.Identity(), Brightest(), padded, CPU, show)
+    alone = evaluate(nn.Identity(), Brightest(), [{name: value[:7] for name, value in batch.items()}], CPU)
+    assert scalars(found) == scalars(alone)
+    assert shown == [7]

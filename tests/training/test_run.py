@@ -3,7 +3,7 @@
 import json
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from wavemix.config import Recipe
-from wavemix.data import Manifest, Record, read_manifest, write_shards
-from wavemix.data.schema import encode_png
-from wavemix.data.sources import RawSet
+from wavemix.data import Manifest, Options, make_plan, read_manifest, write_shards
+from wavemix.data.decode import encode_png
+from wavemix.data.raw.items import Item, RawSet
 from wavemix.errors import DataError, TrainingError
 from wavemix.tasks.classification import Classification
 from wavemix.tracking import read_rows
@@ -27,16 +27,20 @@ TASK_SECTION = {"name": "classification", "model": MODEL, "image_size": 4, "mean
 TASK = Classification(("dark", "bright"), MODEL, 4, (0.5,), (0.5,), {}, 0.0)
 
 
-def record(number: int) -> Record:
+def read(number: int) -> dict[str, bytes]:
     shade = 40 + 170 * (number % 2) + number % 7
-    return Record(f"{number:03d}", {"png": encode_png(np.full((4, 4), shade, np.uint8)), "cls": b"%d" % (number % 2)})
+    return {"image": encode_png(np.full((4, 4), shade, np.uint8))}
+
+
+def written(folder: Path, splits: Mapping[str, Iterable[int]], name: str) -> Manifest:
+    items = {split: [Item(f"{n:03d}", n % 2, n) for n in numbers] for split, numbers in splits.items()}
+    raw = RawSet("labelled_image", ("dark", "bright"), items, read, "fingerprint")
+    return write_shards(make_plan(raw, name=name, source={}, options=Options(samples_per_shard=10)), folder)
 
 
 @pytest.fixture
 def manifest(tmp_path: Path) -> Manifest:
-    items = {"train": range(24), "val": range(24, 32), "test": range(32, 39)}
-    raw = RawSet(("dark", "bright"), items, record, "fingerprint")
-    return write_shards(raw, tmp_path / "shards", name="shades", source={}, samples_per_shard=10)
+    return written(tmp_path / "shards", {"train": range(24), "val": range(24, 32), "test": range(32, 39)}, "shades")
 
 
 def recipe(lr: float = 1e-3, epochs: tuple[int, int] = (3, 1)) -> Recipe:
@@ -142,8 +146,7 @@ def test_an_exported_model_is_scored_on_every_held_out_sample(
 
 
 def test_a_model_is_not_scored_on_data_it_was_not_trained_on(exported: Path, tmp_path: Path) -> None:
-    raw = RawSet(("dark", "bright"), {"train": [0, 1], "val": [2], "test": [3]}, record, "another")
-    other = write_shards(raw, tmp_path / "other", name="other", source={}, samples_per_shard=10)
+    other = written(tmp_path / "other", {"train": [0, 1], "val": [2], "test": [3]}, "other")
     with pytest.raises(DataError, match="not the data that the model was trained on"):
         score(load_trained(exported), read_manifest(other.folder), tmp_path / "scored", batch_size=3)
 

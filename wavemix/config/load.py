@@ -6,7 +6,7 @@ It knows the schema and the file, and nothing of what the numbers are used for.
 import difflib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from wavemix.config.schema import Experiment, Params
 from wavemix.errors import ConfigError
 
 MOST_LINES = 3
+MOST_NAMES = 8
 
 
 def load_params(path: Path | str = "params.yaml", overrides: Sequence[str] = ()) -> Params:
@@ -108,7 +109,7 @@ def _check_names(params: Params, path: str) -> None:
         if name not in section:
             near = difflib.get_close_matches(name, section, n=1)
             hint = f" (did you mean {near[0]!r}?)" if near else ""
-            raise ConfigError(f"{path}: {where}: found {name!r}, allowed: a name in {of}: {', '.join(section)}{hint}")
+            raise ConfigError(f"{path}: {where}: found {name!r}, allowed: a name in {of}: {_some(section)}{hint}")
 
     for key, experiment in params.experiments.items():
         known(f"experiments.{key}.data", experiment.data, params.data, "data")
@@ -143,6 +144,13 @@ def _check_names(params: Params, path: str) -> None:
         known(f"active.sweeps.{name}.data", data, dict.fromkeys(active.data), "active.data")
 
 
+def _some(names: Iterable[str]) -> str:
+    """As many names as a line can hold."""
+    names = list(names)
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more
+
+
 def _agree(path: str, where: str, found: str, other: str, needed: str) -> None:
     if found != needed:
         raise ConfigError(f"{path}: {where}: found {found!r}, but {other} is {needed!r}; they must agree")
@@ -168,7 +176,10 @@ def _line(details: ErrorDetails, tree: Any) -> str:
         path = f"{path}.{chosen['discriminator'].strip(chr(39))}"
         if details["type"] == "union_tag_not_found":
             return f"{path}: missing; it has no default and must be given"
-        return f"{path}: found {chosen['tag']!r}, allowed: {chosen['expected_tags']}"
+        allowed = [tag.strip("'") for tag in chosen["expected_tags"].split(", ")]
+        near = difflib.get_close_matches(chosen["tag"], allowed, n=1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        return f"{path}: found {chosen['tag']!r}, allowed: {_some(map(repr, allowed))}{hint}"
     message = details["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
     line = f"{path}: found {_shown(details['input'])}, allowed: {message}"
     if isinstance(details["input"], str) and details["type"] in ("float_type", "int_type"):

@@ -10,7 +10,6 @@ from pydantic import AfterValidator, Discriminator, Field, Tag
 from wavemix.config.section import Name, NonNegativeFloat, PositiveFloat, PositiveInt, Prob, Section
 from wavemix.config.sources import Source
 
-
 # --- data: raw files -> shards ------------------------------------------------------------------------------------
 
 
@@ -110,6 +109,7 @@ class Recipe(Section):
     phases: Annotated[tuple[Annotated[Phase, Field(discriminator="optimizer")], ...], Field(min_length=1)]
     eval_batch: PositiveInt
     shuffle_window: PositiveInt = 16384
+    tail: Literal["spread", "drop", "wrap"] = "spread"
     sync_batch_norm: bool = True
     log_every_steps: PositiveInt = 10
 
@@ -173,7 +173,7 @@ class Sweep(Section):
     num_trials: PositiveInt
     workers_per_trial: PositiveInt
     space: Annotated[dict[str, Drawn], Field(min_length=1)]
-    overrides: dict[str, Any] = {}
+    overrides: dict[str, Any] = Field(default_factory=dict)
     seed: Annotated[int, Field(ge=0)] = 0
 
 
@@ -181,13 +181,18 @@ class Sweep(Section):
 
 
 class Launch(Section):
-    """Which processes train. ``address: null`` starts a Ray of its own on this machine."""
+    """Which processes train, and which write shards.
+
+    ``address`` is that of a Ray cluster; null starts a Ray on this machine for training, and writes shards in
+    ``prepare_workers`` plain processes (null: as many as there are cores).
+    """
 
     launcher: Literal["ray", "local"]
     num_workers: PositiveInt
     cpus_per_worker: PositiveInt = 1
     gpus_per_worker: Annotated[int, Field(ge=0, le=1)] = 0
     loader_workers: Annotated[int, Field(ge=0)] = 0
+    prepare_workers: PositiveInt | None = None
     max_failures: Annotated[int, Field(ge=0)] = 3
     address: str | None = None
 

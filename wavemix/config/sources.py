@@ -161,7 +161,7 @@ class EmnistSource(Section):
 
 
 class CifarSource(Section):
-    """CIFAR-10 or CIFAR-100 (fine classes) in the binary or the pickled form; ``val`` is drawn from the training set."""
+    """CIFAR-10 or CIFAR-100 (fine classes), binary or pickled; ``val`` is drawn from the training set."""
 
     name: Literal["cifar10", "cifar100"]
     root: str

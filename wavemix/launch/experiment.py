@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,10 @@ import torch
 
 from wavemix.config import Experiment, Params
 from wavemix.data import Deal, Manifest, check_present, read_manifest
-from wavemix.errors import TrainingError
+from wavemix.errors import DataError, TrainingError
 from wavemix.files import write_aside
-from wavemix.launch import LAUNCHERS
-from wavemix.launch.base import Job
+from wavemix.launch import local, ray_train
+from wavemix.launch.base import Job, Launcher
 from wavemix.launch.identity import PACKAGE, code_version, run_key
 from wavemix.launch.local import is_first_process
 from wavemix.launch.progress import watched
@@ -29,6 +30,8 @@ from wavemix.training.checkpoint import WEIGHTS, folder_of, newest_checkpoint, r
 from wavemix.training.loop import num_steps
 from wavemix.training.state import Best
 from wavemix.training.trained import save_trained
+
+LAUNCHERS: Mapping[str, Launcher] = {"local": local.launch, "ray": ray_train.launch}
 
 NOT_REPRODUCIBLE = ("time", "train/samples_per_second")
 
@@ -75,8 +78,17 @@ def plan(params: Params, name: str, experiment: Experiment) -> Planned:
     """
     manifest = read_manifest(Path(params.storage.shards) / experiment.data)
     check_present(manifest)
+    if missing := {"train", "val"} - set(manifest.splits):
+        raise DataError(
+            f"{manifest.folder}: training needs the split {' and '.join(sorted(missing))}, it has "
+            f"{', '.join(manifest.splits)}; give data.{experiment.data}.source a val_fraction above 0, or the raw "
+            "folder one of that name"
+        )
+    needed = TASKS[experiment.task.name](experiment.task, manifest.classes).schema
+    if manifest.schema != needed:
+        raise DataError(f"{manifest.folder}: holds {manifest.schema}; task {experiment.task.name} needs {needed}")
     workers = params.launch.num_workers if params.launch.launcher == "ray" else 1
-    deal = Deal(manifest.num_samples("train"), experiment.recipe.global_batch, 0, workers)
+    deal = Deal(manifest.num_samples("train"), experiment.recipe.global_batch, 0, workers, experiment.recipe.tail)
     key = run_key(experiment, manifest.sha256, code_version())
     run_dir = Path(params.storage.runs).absolute() / key
     return Planned(name, experiment, manifest, key, run_dir, num_steps(experiment.recipe, deal))

@@ -13,9 +13,14 @@ from wavemix.config import Experiment
 PACKAGE = Path(wavemix.__file__).parent
 
 DECIDES_NUMBERS = (
+    "data/decode.py",
     "data/loader.py",
+    "data/location.py",
     "data/manifest.py",
+    "data/order.py",
+    "data/reader.py",
     "data/schema.py",
+    "data/shards.py",
     "data/transforms.py",
     "distributed.py",
     "losses.py",

@@ -20,16 +20,67 @@ PLAIN_EVERY_SECONDS = 10.0
 
 @contextmanager
 def counted(what: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
-    """A callable to be told how many were done since the last call; shows their rate and the time left."""
-    started, done = time.perf_counter(), 0
+    """A callable to be told how many were done since the last call; shows their rate and the time left.
+
+    Its first call only begins the count: processes had to start, and of a continued job some was done before.
+    """
+    started, first, done = 0.0, None, 0
     with _bar(what, total) as show:
 
         def advance(count: int) -> None:
-            nonlocal done
+            nonlocal started, first, done
             done += count
-            show(done, f"{done / max(time.perf_counter() - started, 1e-9):,.0f} {unit}/s", done == total)
+            if first is None:
+                started, first = time.perf_counter(), done
+            rate = (done - first) / max(time.perf_counter() - started, 1e-9)
+            show(done, f"{rate:,.0f} {unit}/s" if rate else "", done == total)
 
         yield advance
+
+
+@contextmanager
+def so_far(what: str) -> Iterator[Callable[[str, int], None]]:
+    """A callable to be told what is going on and how far it is, where nobody knows the end; silent for two seconds."""
+    shown = time.perf_counter()
+    line_ends = ""
+
+    def told(doing: str, count: int) -> None:
+        nonlocal shown, line_ends
+        now = time.perf_counter()
+        if now - shown >= (2.0 if sys.stderr.isatty() else PLAIN_EVERY_SECONDS):
+            shown = now
+            start, line_ends = ("\r\033[K", "\n") if sys.stderr.isatty() else ("", "")
+            print(f"{start}{what}: {doing}: {count:,}", end="" if line_ends else "\n", file=sys.stderr, flush=True)
+
+    yield told
+    print(end=line_ends, file=sys.stderr)
+
+
+@contextmanager
+def downloading() -> Iterator[Callable[[str, int, int], None]]:
+    """A callable to be told what comes and how many bytes of how many (0: nobody knows) there are; shows their rate."""
+    begun: tuple[str, int, float] = ("", 0, 0.0)
+    shown = 0.0
+    terminal = sys.stderr.isatty()
+
+    def told(what: str, done: int, total: int) -> None:
+        nonlocal begun, shown
+        now = time.perf_counter()
+        if what != begun[0]:
+            begun, shown = (what, done, now), 0.0
+        if done != total and now - shown < (0.2 if terminal else PLAIN_EVERY_SECONDS):
+            return
+        shown = now
+        rate = (done - begun[1]) / max(now - begun[2], 1e-3)
+        left = f", {(total - done) / rate:,.0f} s left" if rate and done < total else ""
+        of = f" of {total / 1e6:,.1f}" if total else ""
+        line = f"{what}: {done / 1e6:,.1f}{of} MB, {rate / 1e6:,.1f} MB/s{left}"
+        if terminal:
+            print(f"\r\033[K{line}", end="\n" if done == total else "", file=sys.stderr, flush=True)
+        else:
+            print(line, file=sys.stderr, flush=True)
+
+    yield told
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 from torch import Tensor, nn
 
-from wavemix.data.schema import Sample
+from wavemix.data.schema import Record
 from wavemix.metrics import Ratio
 
 Batch = Mapping[str, Tensor]
@@ -45,10 +45,12 @@ class Task(Protocol):
     """Pictures are float32 in [0, 1] from ``predict`` on; normalising them is the task's."""
 
     @property
-    def schema(self) -> type[Sample]: ...  # what a shard holds
+    def schema(self) -> str: ...  # which samples it needs: a name in wavemix.data.schema.SCHEMAS
 
     @property
     def goal(self) -> Goal: ...
+
+    def decode(self, record: Record, *, exact: bool) -> Any: ...  # inexact: as much of a picture as training needs
 
     def train_transform(self, sample: Any, generator: np.random.Generator) -> Any: ...
 

@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from wavemix import config, losses, metrics
-from wavemix.data.schema import LabelledImage
+from wavemix.data.schema import LabelledImage, Record
 from wavemix.data.transforms import augmenter, resize_and_crop, to_channels
 from wavemix.metrics import Ratio
 from wavemix.models import WaveMixClassifier
@@ -30,8 +30,11 @@ class Classification:
     augment: Mapping[str, float]
     label_smoothing: float
 
-    schema = LabelledImage
+    schema = LabelledImage.schema
     goal = Goal("top1", "max")
+
+    def decode(self, record: Record, *, exact: bool) -> LabelledImage:
+        return LabelledImage.decode(record, min_side=0 if exact else self.image_size)
 
     def train_transform(self, sample: LabelledImage, generator: np.random.Generator) -> LabelledImage:
         image = resize_and_crop(sample.image, self.image_size)

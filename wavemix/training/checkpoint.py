@@ -10,6 +10,7 @@ import logging
 import os
 import pickle  # for the name of its error; nothing is unpickled here
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from wavemix.errors import CheckpointError
 from wavemix.files import sha256_of, sync_folder
 from wavemix.training.state import Best, TrainState
 
-FORMAT = 1
+FORMAT = 2
 WEIGHTS, OPTIMIZER, META = "model.safetensors", "optimizer.pt", "meta.json"
 
 log = logging.getLogger(__name__)
@@ -30,8 +31,10 @@ def folder_of(step: int, root: Path) -> Path:
     return root / f"step-{step:08d}"
 
 
-def save_checkpoint(state: TrainState, root: Path, *, keep: int = 2) -> Path:
+def save_checkpoint(state: TrainState, root: Path, *, loader: Mapping[str, Any], keep: int = 2) -> Path:
     """Write the state, then delete all but the newest ``keep`` checkpoints and the best one. For one rank to call.
+
+    ``loader`` says where the loader stands, for any number of ranks to go on from.
 
     Returns:
         The checkpoint's folder under ``root``.
@@ -48,6 +51,7 @@ def save_checkpoint(state: TrainState, root: Path, *, keep: int = 2) -> Path:
         "step": state.step,
         "phase": state.phase,
         "best": state.best._asdict() if state.best else None,
+        "loader": dict(loader),
         "files": {name: _synced_digest(aside / name) for name in (WEIGHTS, OPTIMIZER)},
     }
     (aside / META).write_text(json.dumps(meta, indent=1))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 import torch
 from torch import Tensor, nn
 
+from wavemix.data.loader import VALID
 from wavemix.metrics import Ratio, mean_of, over_ranks, sum_ratios
 from wavemix.tasks.base import Batch, Task
 
@@ -37,8 +38,10 @@ def evaluate(
     model.eval()
     total: dict[str, Ratio] = {}
     with torch.inference_mode():
-        for batch in _on(device, batches):
-            prediction = task.predict(model, batch)
+        for padded in _on(device, batches):
+            prediction, batch = _valid(task.predict(model, padded), padded)
+            if not len(prediction):
+                continue
             loss = mean_of(task.loss(prediction, batch), len(prediction))
             total = sum_ratios(total, {"loss": loss, **task.metrics(prediction, batch)})
             on_batch(prediction, batch)
@@ -49,6 +52,16 @@ def evaluate(
 def scalars(ratios: dict[str, Ratio]) -> dict[str, float]:
     """The metrics that are one number each (a confusion matrix is not)."""
     return {name: float(ratio.value) for name, ratio in ratios.items() if ratio.value.numel() == 1}
+
+
+def _valid(prediction: Tensor, batch: Batch) -> tuple[Tensor, Batch]:
+    """Without the rows that only make all ranks' batches equally large: they count for nothing."""
+    if VALID not in batch:
+        return prediction, batch
+    valid = batch[VALID]
+    if not valid.all():
+        prediction, batch = prediction[valid], {name: tensor[valid] for name, tensor in batch.items()}
+    return prediction, {name: tensor for name, tensor in batch.items() if name != VALID}
 
 
 def _on(device: torch.device, batches: Iterable[Batch]) -> Iterator[Batch]:

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from wavemix.config import Recipe
-from wavemix.data import Batch, Deal
+from wavemix.data import Deal
+from wavemix.data.loader import Batch
 from wavemix.distributed import copy_buffers_from_first_rank, rank, sum_over_ranks, world_size
 from wavemix.errors import TrainingError
 from wavemix.tasks.base import Task

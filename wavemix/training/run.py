@@ -6,14 +6,16 @@ Where weights come from, in this order: the run's own last checkpoint, else a fr
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
 from wavemix.config import Recipe
-from wavemix.data import Deal, Manifest, eval_batches, train_batches
+from wavemix.data import Deal, LoaderState, Manifest
+from wavemix.data.loader import eval_batches, train_batches
 from wavemix.distributed import from_first_rank, in_group, rank, world_size
 from wavemix.tasks.base import Task
 from wavemix.tracking import JsonLines
@@ -46,11 +48,15 @@ def train(
 
     Every rank calls it; ``run_dir`` must be the same folder for all of them.
     """
-    deal = Deal(manifest.num_samples("train"), recipe.global_batch, rank(), world_size())
+    deal = Deal(manifest.num_samples("train"), recipe.global_batch, rank(), world_size(), recipe.tail)
     checkpoints = run_dir / "checkpoints"
     # Rank 0 looks, so that a slow file system cannot show two ranks different newest checkpoints.
     resume_from = from_first_rank(newest_checkpoint(checkpoints) if rank() == 0 else None)
     state = _build_state(task, recipe, resume_from, seed, runtime.device)
+    if resume_from:
+        stood = LoaderState(**read_meta(resume_from)["loader"])
+        step = deal.step_of(stood, seed=seed, manifest_sha256=manifest.sha256)
+        assert step == state.step, f"{resume_from}: weights of step {state.step}, loader at step {step}"
     metrics = JsonLines(run_dir / "metrics.jsonl", last_step=state.step) if rank() == 0 else None
 
     def log(step: int, numbers: Mapping[str, float]) -> None:
@@ -58,11 +64,12 @@ def train(
             metrics.write({"step": step, "time": time.time(), **numbers})
 
     def save(state: TrainState) -> Path | None:
-        return save_checkpoint(state, checkpoints) if rank() == 0 else None
+        stands = deal.state(state.step, seed=seed, manifest_sha256=manifest.sha256)
+        return save_checkpoint(state, checkpoints, loader=asdict(stands)) if rank() == 0 else None
 
     batches = train_batches(
         manifest,
-        task.schema,
+        partial(task.decode, exact=False),
         task.train_transform,
         deal,
         seed=seed,
@@ -79,11 +86,12 @@ def train(
         lambda: eval_batches(
             manifest,
             "val",
-            task.schema,
+            partial(task.decode, exact=True),
             task.eval_transform,
             batch_size=recipe.eval_batch,
             rank=rank(),
             world_size=world_size(),
+            num_workers=loader_workers,
         ),
         seed=seed,
         device=runtime.device,

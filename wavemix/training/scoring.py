@@ -8,6 +8,7 @@ import io
 import json
 import math
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wavemix.data import Manifest, eval_batches
+from wavemix.data import Manifest
 from wavemix.data.decode import encode_png
+from wavemix.data.loader import eval_batches
 from wavemix.errors import DataError
 from wavemix.files import write_aside
 from wavemix.metrics import Ratio
@@ -28,7 +30,7 @@ MOST_WRONG, MOST_SHOWN = 20, 40
 
 
 def score(
-    trained: Trained, manifest: Manifest, target: Path, *, split: str = "test", batch_size: int
+    trained: Trained, manifest: Manifest, target: Path, *, split: str = "test", batch_size: int, num_workers: int = 0
 ) -> dict[str, float]:
     """Score the model on the whole split in one process.
 
@@ -55,7 +57,14 @@ def score(
         answers.extend((one.truth, one.prediction) for one in rendered if one.correct is not None)
         shown[:] = _most_telling(shown + rendered)
 
-    batches = eval_batches(manifest, split, trained.task.schema, trained.task.eval_transform, batch_size=batch_size)
+    batches = eval_batches(
+        manifest,
+        split,
+        partial(trained.task.decode, exact=True),
+        trained.task.eval_transform,
+        batch_size=batch_size,
+        num_workers=num_workers,
+    )
     ratios = evaluate(trained.model.to(device), trained.task, batches, device, keep)
     metrics = scalars(ratios)
     found = {"split": split, "num_samples": manifest.num_samples(split), "metrics": metrics}
