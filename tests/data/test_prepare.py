@@ -96,6 +96,19 @@ def test_done_already_nothing_is_written(planned: Planned, written: Written) -> 
     assert {path: path.stat().st_mtime_ns for path in manifest.folder.iterdir()} == before
 
 
+def test_a_missing_shard_of_a_finished_folder_is_told(planned: Planned, written: Written) -> None:
+    manifest = written()
+    (manifest.folder / "train-000001.tar").unlink()
+    with pytest.raises(DataError, match=r"train-000001\.tar: found None bytes.*`wavemix data repair tiny`"):
+        write_shards(planned(), manifest.folder)
+
+
+def test_what_an_older_version_wrote_is_replaced(planned: Planned, written: Written) -> None:
+    manifest = written()
+    (manifest.folder / "manifest.json").write_text('{"format": 1}')
+    assert write_shards(planned(), manifest.folder).sha256 == manifest.sha256
+
+
 def test_other_options_replace_the_folder_at_the_end(planned: Planned, written: Written) -> None:
     old = written(train=10, samples_per_shard=4)
     during: list[str] = []

@@ -6,6 +6,8 @@ Indexes and manifest are always local. It knows no sample.
 from pathlib import Path
 from typing import IO, Any
 
+from wavemix.errors import DataError
+
 
 def location_of(folder: Path) -> str | None:
     """The URL in ``<folder>/location``, such as ``s3://bucket/shards/imagenet``; None where the tars lie beside it."""
@@ -14,10 +16,17 @@ def location_of(folder: Path) -> str | None:
 
 
 def file_system(location: str) -> Any:
-    """The fsspec file system of a URL."""
+    """The fsspec file system of a URL.
+
+    Raises:
+        DataError: Nothing that is installed knows this kind of URL.
+    """
     import fsspec  # noqa: PLC0415  (local shards need none of it)
 
-    return fsspec.url_to_fs(location)[0]
+    try:
+        return fsspec.url_to_fs(location)[0]
+    except (ImportError, ValueError) as error:
+        raise DataError(f"{location}: cannot be opened: {error}") from None
 
 
 def size_of(folder: Path, name: str) -> int | None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from wavemix.data.admit import Admission, Rejected, admit
-from wavemix.data.manifest import Manifest, Rejection, Shard, read_manifest, write_manifest
+from wavemix.data.manifest import Manifest, Rejection, Shard, check_present, read_manifest, write_manifest
 from wavemix.data.plan import Plan, ShardJob
 from wavemix.data.raw.items import Parts
 from wavemix.data.schema import Record
@@ -62,17 +62,29 @@ def write_shards(
         progress: Told of every finished shard.
 
     Raises:
-        DataError: A raw file cannot be read, too many samples were rejected, or another process is at it.
+        DataError: A raw file cannot be read, too many samples were rejected, another process is at it, or a shard that
+            was made before is missing.
     """
-    if (folder / "manifest.json").is_file() and read_manifest(folder).plan == plan.digest:
+    if made := _made_before(plan, folder):
         progress(plan.num_samples)
-        return read_manifest(folder)
+        return made
     unfinished = folder.with_name(f".{folder.name}-{plan.digest[:12]}.unfinished")
     with _alone_in(unfinished):
         if not (unfinished / "manifest.json").is_file():  # else only its name was missing
             _write_manifest(plan, unfinished, _write_missing(plan, unfinished, max_rejected, workers, progress))
         _rename(unfinished, folder)
     return read_manifest(folder)
+
+
+def _made_before(plan: Plan, folder: Path) -> Manifest | None:
+    try:
+        manifest = read_manifest(folder)
+    except DataError:  # nothing, or what an older version wrote
+        return None
+    if manifest.plan != plan.digest:
+        return None
+    check_present(manifest)
+    return manifest
 
 
 def write_job(

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from wavemix import data
 from wavemix.config import Params
@@ -83,7 +84,8 @@ def get(params: Params, name: str) -> None:
         published.append(f"{source.name}_extra")
     for one in published:
         if one in DOWNLOADS:
-            print(DOWNLOADS[one].terms)
+            hosts = sorted({urlsplit(remote.url).netloc for remote in DOWNLOADS[one].files})
+            print(f"{DOWNLOADS[one].terms}\n{one}: from {', '.join(hosts)} to {source.root}", flush=True)
         with downloading() as told:
             download(one, Path(source.root), told=told)
     print(f"{name}: all there, in {source.root}; next: wavemix data prepare {name}")
@@ -108,7 +110,7 @@ def _plan(params: Params, name: str) -> data.Plan:
     options = source.model_dump()
     with so_far(f"prepare {name}") as told:
         if "root" in options:
-            options["root"] = RawFolder(Path(options["root"]), _scratch(params, name), told)
+            options["root"] = RawFolder(Path(options["root"]).absolute(), _scratch(params, name), told)
         raw = data.read_source(**options)
     return data.make_plan(
         raw,
