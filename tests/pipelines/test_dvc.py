@@ -51,6 +51,17 @@ def test_a_killed_repro_goes_on_from_the_last_checkpoint(dvc_project: Project, r
     assert (dvc_project.folder / "reports" / "index.html").stat().st_size > 10_000
 
 
+def test_shards_that_are_what_the_stage_would_write_are_left_alone(dvc_project: Project) -> None:
+    shards = dvc_project.folder / "data" / "shards" / "digits"
+    before = {path.name: path.stat().st_mtime_ns for path in shards.iterdir()}
+    source = dvc_project.folder / "wavemix" / "data" / "sources" / "cifar.py"
+    source.write_text(source.read_text() + "\n# a change that concerns other data\n")
+    assert stale_stages(dvc_project) == {"prepare@digits"}
+    dvc_project.run("dvc", "repro")
+    assert {path.name: path.stat().st_mtime_ns for path in shards.iterdir()} == before
+    assert stale_stages(dvc_project) == set()
+
+
 def test_mlflow_has_one_run_with_every_number_once(dvc_project: Project) -> None:
     client = mlflow.MlflowClient(f"sqlite:///{dvc_project.folder}/mlflow.db")
     (experiment,) = [found for found in client.search_experiments() if found.name == "wavemix"]
