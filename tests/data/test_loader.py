@@ -11,7 +11,7 @@ import pytest
 
 from factories.tiny import as_it_is
 from wavemix.data import Deal, LabelledImage, Manifest
-from wavemix.data.loader import eval_batches, train_batches
+from wavemix.data.loader import eval_batches, set_stream, train_batches
 from wavemix.errors import DataError
 from wavemix.tasks.classification import Classification
 
@@ -165,6 +165,22 @@ def test_random_numbers_of_a_sample_follow_from_seed_epoch_and_sample_alone(writ
     assert pictures(13, 3, window=2) == one
     for other in (pictures(4, 1, seed=1), pictures(4, 1, start_step=4)):
         assert all(other[label] != image for label, image in one.items())
+
+
+def test_streams_of_samples_are_even_and_strangers_to_each_other() -> None:
+    generator = np.random.Generator(np.random.PCG64(7))
+
+    def draws(*numbers: int) -> list[float]:
+        set_stream(generator, *numbers)
+        return list(generator.random(3))
+
+    assert draws(0, 0, 5) == draws(0, 0, 5) != draws(0, 1, 5) != draws(1, 0, 5)
+    first = np.array([draws(0, 0, number)[0] for number in range(20_000)])
+    assert np.abs(np.histogram(first, bins=10, range=(0, 1))[0] - 2000).max() < 200
+    assert abs(np.corrcoef(first[:-1], first[1:])[0, 1]) < 0.02
+    # A run that goes on must draw what it would have drawn, whatever numpy is installed.
+    set_stream(generator, 3, 2, 1)
+    assert generator.bit_generator.random_raw(2).tolist() == [4114991422639392568, 8480495281442171003]
 
 
 def test_a_batch_is_stacked_fields(written: Written) -> None:

@@ -10,7 +10,7 @@ import webdataset
 from xxhash import xxh3_64_intdigest
 
 from wavemix.data import Record
-from wavemix.data.shards import INDEX, read_index, record_of, write_shard
+from wavemix.data.shards import INDEX, _header, read_index, record_of, write_shard
 
 RECORDS = [
     Record("n01/a", {"jpg": b"\xff\xd8" + bytes(700), "cls": b"0"}),
@@ -37,6 +37,14 @@ def test_plain_webdataset_reads_it(tmp_path: Path) -> None:
     assert [sample["__key__"] for sample in samples] == [record.key for record in RECORDS]
     assert samples[1]["mask.png"] == b"m"
     assert [int(sample["cls"]) for sample in samples] == [0, 12, 3, 4]
+
+
+@pytest.mark.parametrize("name", ["a.cls", "ünï cöde/c d.jpg", "x" * 96 + ".jpg", "x" * 97 + ".jpg", "é" * 60 + ".png"])
+@pytest.mark.parametrize("size", [0, 1, 511, 8**10, 8**11 - 1, 8**11])
+def test_headers_are_those_of_tarfile(name: str, size: int) -> None:
+    member = tarfile.TarInfo(name)
+    member.size = size
+    assert _header(name, size) == member.tobuf(tarfile.GNU_FORMAT, "utf-8")
 
 
 def test_the_index_finds_and_checks_every_sample(tmp_path: Path) -> None:

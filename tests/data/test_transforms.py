@@ -15,22 +15,34 @@ def image() -> np.ndarray:
 
 
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (3, 5), (5, 3), (17, 100), (100, 17), (1, 1), (9, 8), (8, 9)])
-def test_any_picture_becomes_a_square(height: int, width: int) -> None:
-    result = resize_and_crop(np.full((height, width, 3), 77, np.uint8), 8)
+@pytest.mark.parametrize("exact", [True, False])
+def test_any_picture_becomes_a_square(height: int, width: int, exact: bool) -> None:
+    result = resize_and_crop(np.full((height, width, 3), 77, np.uint8), 8, exact=exact)
     assert result.shape == (8, 8, 3)
     assert result.dtype == np.uint8
     assert (result == 77).all()
 
 
-def test_a_picture_of_that_size_comes_back_as_it_is(image: np.ndarray) -> None:
-    square = image[:12, :12]
-    assert resize_and_crop(square, 12) is square or np.array_equal(resize_and_crop(square, 12), square)
-    np.testing.assert_array_equal(resize_and_crop(image, 12), image[:, 2:14])
+@pytest.mark.parametrize("exact", [True, False])
+def test_a_picture_of_that_size_comes_back_as_it_is(image: np.ndarray, exact: bool) -> None:
+    np.testing.assert_array_equal(resize_and_crop(image[:12, :12], 12, exact=exact), image[:12, :12])
+    np.testing.assert_array_equal(resize_and_crop(image, 12, exact=exact), image[:, 2:14])
 
 
 def test_the_shorter_side_decides_the_size(image: np.ndarray) -> None:
     whole = np.asarray(Image.fromarray(image).resize((round(17 * 6 / 12), 6), Image.Resampling.BICUBIC))
-    np.testing.assert_array_equal(resize_and_crop(image, 6), whole[:, 1:7])
+    np.testing.assert_array_equal(resize_and_crop(image, 6, exact=True), whole[:, 1:7])
+
+
+@pytest.mark.parametrize("size", [5, 64, 100, 224])
+def test_the_faster_way_differs_by_two_at_most(size: int) -> None:
+    generator = np.random.default_rng(size)
+    coarse = Image.fromarray(generator.integers(0, 256, (40, 60, 3), dtype=np.uint8))
+    for picture in (coarse, coarse.resize((600, 400), Image.Resampling.BICUBIC)):
+        image = np.asarray(picture)
+        exact, fast = (resize_and_crop(image, size, exact=exact).astype(int) for exact in (True, False))
+        assert np.abs(exact - fast).max() <= 2
+        assert (exact != fast).mean() < 0.05
 
 
 def test_grey_keeps_the_values_of_a_grey_picture() -> None:

@@ -181,6 +181,5 @@ def test_no_augmentation_trains_on_what_is_evaluated(samples: list[Any]) -> None
     section = {**SECTIONS["classification"], "augment": {}}
     task = TASKS["classification"](config.Classification.model_validate(section), CLASSES)
     sample = replace(samples[0])
-    np.testing.assert_array_equal(
-        task.train_transform(sample, np.random.default_rng(0)).image, task.eval_transform(sample).image
-    )
+    trained_on = task.train_transform(sample, np.random.default_rng(0)).image.astype(int)
+    assert np.abs(trained_on - task.eval_transform(sample).image).max() <= 2  # another resizing, much faster

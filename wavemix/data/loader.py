@@ -3,8 +3,9 @@ process group.
 """
 
 import multiprocessing
+import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
+from xxhash import xxh3_128_intdigest
 
 from wavemix.data.manifest import Manifest
 from wavemix.data.order import Deal, epoch_order, part
@@ -38,6 +40,7 @@ class _Decoded(Dataset[Fields]):
     decode: Decode
     transform: TrainTransform | EvalTransform
     seed: int | None  # None: the transform draws nothing
+    generator: np.random.Generator = field(default_factory=lambda: np.random.Generator(np.random.PCG64(0)))
 
     def __getitems__(self, wanted: Sequence[tuple[int, int, bool]]) -> list[Fields]:
         records = self.reader.read([number for _, number, _ in wanted])
@@ -51,8 +54,8 @@ class _Decoded(Dataset[Fields]):
         if self.seed is None:
             return {**self.transform(sample).fields(), VALID: np.array(valid)}  # type: ignore[call-arg]
         # A sample's own random numbers: the same whichever rank or process draws them.
-        generator = np.random.default_rng([self.seed, epoch, number])
-        return self.transform(sample, generator).fields()  # type: ignore[call-arg]
+        set_stream(self.generator, self.seed, epoch, number)
+        return self.transform(sample, self.generator).fields()  # type: ignore[call-arg]
 
 
 def train_batches(
@@ -71,7 +74,7 @@ def train_batches(
     Args:
         manifest: The shards; the split is ``train``.
         decode: How a record becomes a sample.
-        transform: Augmentation; gets a generator seeded by (seed, epoch, sample).
+        transform: Augmentation; gets a generator set to the stream of (seed, epoch, sample), and must not keep it.
         deal: Who reads what.
         seed: Chooses order and augmentation.
         start_step: Where to begin: nothing before it is read.
@@ -128,6 +131,20 @@ def _load(dataset: _Decoded, numbers: Iterable[list[tuple[int, int, bool]]], num
         context.set_forkserver_preload([__name__])
         how = {"multiprocessing_context": context, "prefetch_factor": 4}
     yield from DataLoader(dataset, batch_sampler=numbers, num_workers=num_workers, collate_fn=stack, **how)
+
+
+def set_stream(generator: np.random.Generator, *numbers: int) -> None:
+    """Make a generator of PCG64 draw the numbers that belong to these (seed, epoch, sample), whatever it drew before.
+
+    A fresh ``default_rng(numbers)`` would do the same, and costs as much as reading the sample.
+    """
+    state = xxh3_128_intdigest(struct.pack(f"<{len(numbers)}Q", *numbers))
+    generator.bit_generator.state = {
+        "bit_generator": "PCG64",
+        "state": {"state": state, "inc": 1},
+        "has_uint32": 0,
+        "uinteger": 0,
+    }
 
 
 def stack(samples: Sequence[Fields]) -> Batch:

@@ -37,13 +37,13 @@ class Classification:
         return LabelledImage.decode(record, min_side=0 if exact else self.image_size)
 
     def train_transform(self, sample: LabelledImage, generator: np.random.Generator) -> LabelledImage:
-        image = resize_and_crop(sample.image, self.image_size)
+        image = resize_and_crop(sample.image, self.image_size, exact=False)
         if any(self.augment.values()):
             image = augmenter(**self.augment)(image, generator)
         return replace(sample, image=to_channels(image, len(self.mean)))
 
     def eval_transform(self, sample: LabelledImage) -> LabelledImage:
-        image = resize_and_crop(sample.image, self.image_size)
+        image = resize_and_crop(sample.image, self.image_size, exact=True)
         return replace(sample, image=to_channels(image, len(self.mean)))
 
     def build_model(self) -> nn.Module:
