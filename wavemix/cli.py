@@ -48,9 +48,19 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("name", metavar="NAME", help="a name in the section data of params.yaml")
         if action == "preview":
             one.add_argument("--split", default="train", help="train, val or test")
-            one.add_argument("--count", type=int, default=40, help="how many samples, evenly spaced over the split")
+            one.add_argument("--count", type=_count, default=40, help="how many samples, evenly spaced over the split")
             one.add_argument("--out", type=Path, help="the file; NAME-SPLIT.png if not given")
     return parser
+
+
+def _count(text: str) -> int:
+    """For argparse, which tells a ValueError by this function's name."""
+    if (count := int(text)) < 1:
+        raise ValueError
+    return count
+
+
+_count.__name__ = "whole number above 0"
 
 
 def _call(arguments: argparse.Namespace) -> None:

@@ -117,6 +117,12 @@ def test_get_says_what_a_person_has_to_do(params: Callable[..., Params], capsys:
     assert capsys.readouterr().out == "digits: nothing to download, a library brings it\n"
 
 
+@pytest.mark.parametrize("name", ["imagenet", "cifar10"])
+def test_raw_files_that_are_not_there_yet_say_how_to_get_them(params: Callable[..., Params], name: str) -> None:
+    with pytest.raises(DataError, match=f"there is no folder nowhere; `wavemix data get {name}` fetches the raw files"):
+        shards.prepare(params(f"data.{name}.source.root=nowhere"), name)
+
+
 def wavemix(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "wavemix.cli", *arguments], cwd=ROOT, capture_output=True, text=True, check=False

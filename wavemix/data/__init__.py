@@ -1,4 +1,4 @@
-"""Raw files -> samples -> shards; ``wavemix.data.loader`` makes batches of them, and alone needs torch."""
+"""Raw files -> samples -> shards -> batches. Only ``loader`` and ``transforms`` need torch, and are not imported here."""
 
 from wavemix.data.manifest import Manifest, check_present, read_manifest
 from wavemix.data.order import Deal, LoaderState

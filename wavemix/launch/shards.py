@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from wavemix import data
 from wavemix.config import Params
-from wavemix.data.catalogue import DOWNLOADS
+from wavemix.data.catalogue import BY_HAND, DOWNLOADS
 from wavemix.data.decode import encode_png
 from wavemix.data.download import download
 from wavemix.data.prepare import Workers
@@ -110,6 +110,11 @@ def _plan(params: Params, name: str) -> data.Plan:
     options = source.model_dump()
     with so_far(f"prepare {name}") as told:
         if "root" in options:
+            if not Path(options["root"]).is_dir() and source.name in {**DOWNLOADS, **BY_HAND}:
+                raise DataError(
+                    f"data {name}: there is no folder {options['root']}; "
+                    f"`wavemix data get {name}` fetches the raw files, or says how to get them"
+                )
             options["root"] = RawFolder(Path(options["root"]).absolute(), _scratch(params, name), told)
         raw = data.read_source(**options)
     return data.make_plan(
