@@ -1,4 +1,4 @@
-"""Raw files -> samples -> shards -> batches. Only ``loader`` and ``transforms`` need torch, and are not imported here."""
+"""Raw files -> samples -> shards -> batches. ``loader`` and ``transforms`` need torch, and are not imported here."""
 
 from wavemix.data.manifest import Manifest, check_present, read_manifest
 from wavemix.data.order import Deal, LoaderState
