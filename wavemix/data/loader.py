@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 from xxhash import xxh3_128_intdigest
 
 from wavemix.data.manifest import Manifest
@@ -148,5 +148,13 @@ def set_stream(generator: np.random.Generator, *numbers: int) -> None:
 
 
 def stack(samples: Sequence[Fields]) -> Batch:
-    """Fields of samples -> a batch; pictures of unequal size are an error that the transform must prevent."""
-    return {name: torch.from_numpy(np.stack([sample[name] for sample in samples])) for name in samples[0]}
+    """Fields of samples -> a batch; pictures of unequal size are an error that the transform must prevent.
+
+    In a loader process torch puts the batch at once into the memory that the other process will see.
+    """
+    batch: Batch = default_collate([{name: _tensor(value) for name, value in sample.items()} for sample in samples])
+    return batch
+
+
+def _tensor(value: NDArray[np.generic]) -> Tensor:
+    return torch.from_numpy(value if value.flags.writeable else value.copy())  # torch warns of others
