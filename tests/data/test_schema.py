@@ -205,3 +205,14 @@ def test_nothing_in_a_record_can_run_code() -> None:
     evil = b"cos\nsystem\n(S'exit 1'\ntR."
     sample = LabelledImage.decode(Record("a", {"png": PNG, "cls": b"1", "pyd": evil, "pickle": evil}))
     assert sample.label == 1
+
+
+@pytest.mark.parametrize("view", [np.s_[:, :], np.s_[::-1, :], np.s_[:, ::-1], np.s_[1:5, 2:6], np.s_[::2, ::2]])
+@pytest.mark.parametrize("planar", [True, False])
+def test_fields_hold_the_same_values_however_the_picture_lies(view: tuple[slice, slice], planar: bool) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    if planar:
+        image = np.ascontiguousarray(image.transpose(2, 0, 1)).transpose(1, 2, 0)
+    fields = PlainImage("a", image[view]).fields()
+    np.testing.assert_array_equal(fields["image"], image[view].transpose(2, 0, 1))
+    assert all(stride > 0 for stride in fields["image"].strides)

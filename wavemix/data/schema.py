@@ -211,4 +211,5 @@ def _part(record: Record, role: str) -> tuple[str, bytes]:
 def _planes(image: UInt8Image) -> NDArray[np.generic]:
     """``[c, h, w]``; a view if it lies in planes already, for it is copied into the batch anyway."""
     planes = image.transpose(2, 0, 1)
-    return planes if planes.strides[0] >= planes.strides[1] >= planes.strides[2] else np.ascontiguousarray(planes)
+    lies_so = planes.strides[0] >= planes.strides[1] >= planes.strides[2] > 0  # torch takes no mirrored views
+    return planes if lies_so else np.ascontiguousarray(planes)
