@@ -15,9 +15,7 @@ def main() -> None:
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     try:
         _call(arguments)
-    except (WaveMixError, ValueError) as error:
-        if isinstance(error, ValueError) and arguments.command != "info":
-            raise
+    except WaveMixError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("interrupted; run it again to go on where it was")
@@ -54,21 +52,20 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _count(text: str) -> int:
-    """For argparse, which tells a ValueError by this function's name."""
-    if (count := int(text)) < 1:
-        raise ValueError
-    return count
-
-
-_count.__name__ = "whole number above 0"
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(text)
 
 
 def _call(arguments: argparse.Namespace) -> None:
     if arguments.command == "info":
         from wavemix.info import describe  # noqa: PLC0415  (it loads torch, which data needs not)
 
-        for line in describe(arguments.pattern):
-            print(line)
+        try:
+            for line in describe(arguments.pattern):
+                print(line)
+        except ValueError as error:
+            raise WaveMixError(str(error)) from None
         return
     params = load_params(arguments.params, arguments.set)
     if arguments.command == "check":

@@ -1,5 +1,6 @@
 """A server on this machine, of files in memory, with the faults that real ones have."""
 
+import contextlib
 import re
 import threading
 from collections.abc import Iterator
@@ -66,5 +67,6 @@ def _answer(request: BaseHTTPRequestHandler, site: Site) -> None:
     if site.length:
         request.send_header("Content-Length", str(len(content) - start))
     request.end_headers()
-    request.wfile.write(content[start:][: site.cut_after.pop(0) if site.cut_after else None])
+    with contextlib.suppress(ConnectionError):  # who asked may have hung up, for instance for a full disk
+        request.wfile.write(content[start:][: site.cut_after.pop(0) if site.cut_after else None])
     return None
