@@ -126,7 +126,7 @@ class Tree:
         metrics = {"loss": 0.0712345, "top1": right / num_samples, "top5": 1.0}
         write_json(evaluation / "metrics.json", {"split": "test", "num_samples": num_samples, "metrics": metrics})
         rows: list[Sequence[object]] = [("truth", "prediction", "count"), *((*pair, n) for pair, n in counts.items())]
-        write_csv(evaluation / "confusion.csv", rows)
+        write_csv(evaluation / "tables" / "confusion.csv", rows)
         samples = []
         for i in range(shown):
             truth, wrong = classes[i % len(classes)], i % 6 == 3

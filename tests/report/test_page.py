@@ -146,7 +146,7 @@ def test_figures_of_experiments_that_are_gone_go_too(full, report):
     target = report().parent
     own = target / "figures" / "notes.txt"
     own.write_text("mine")
-    (full.root / "experiments" / "digits" / "evaluation" / "confusion.csv").unlink()
+    (full.root / "experiments" / "digits" / "evaluation" / "tables" / "confusion.csv").unlink()
     report()
     assert [path.name for path in figures_of(target, "digits")] == ["digits-curves.png"]
     assert own.exists()

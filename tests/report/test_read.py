@@ -11,7 +11,7 @@ from wavemix.report.records import Confusion, Goal
 MODEL = "experiments/digits/train/model.json"
 CURVES = "experiments/digits/train/curves.csv"
 METRICS = "experiments/digits/evaluation/metrics.json"
-CONFUSION = "experiments/digits/evaluation/confusion.csv"
+CONFUSION = "experiments/digits/evaluation/tables/confusion.csv"
 SAMPLES = "experiments/digits/evaluation/samples.json"
 
 

@@ -1,7 +1,7 @@
-"""What every task must do, on pictures as small as can be."""
+"""What every task must do, on samples as small as can be."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields, is_dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -9,27 +9,15 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 
+from factories.tasks import CASES, Case
 from wavemix import config
-from wavemix.data import LabelledImage, Record
-from wavemix.data.decode import encode_jpeg
+from wavemix.data.decode import decode_image
 from wavemix.data.loader import stack
 from wavemix.tasks import TASKS, Goal, Task
 from wavemix.tasks.base import Task as Protocol
-from wavemix.training.evaluation import to_device
+from wavemix.training.evaluation import evaluate, to_device
 
-SECTIONS: Mapping[str, Mapping[str, Any]] = {
-    "classification": {
-        "name": "classification",
-        "model": {"dim": 16, "depth": 2, "in_channels": 3},
-        "image_size": 8,
-        "mean": (0.5, 0.4, 0.3),
-        "std": (0.2, 0.25, 0.3),
-        "augment": {"shift": 0.1, "rotate": 10.0},
-    }
-}
-"""The smallest params.yaml section of each task; a new task must be added here, or these tests fail."""
-
-CLASSES = ("cat", "dog", "cow")
+CPU = torch.device("cpu")
 
 
 @pytest.fixture(autouse=True)
@@ -42,53 +30,55 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(params=sorted(TASKS))
-def task(request: pytest.FixtureRequest) -> Task:
-    section = TypeAdapter(config.Task).validate_python(SECTIONS[request.param])
-    return TASKS[request.param](section, CLASSES)
+def case(request: pytest.FixtureRequest) -> Case:
+    return CASES[request.param]
 
 
 @pytest.fixture
-def samples() -> list[LabelledImage]:
-    generator = np.random.default_rng(0)
-    return [
-        LabelledImage(f"{number}", generator.integers(0, 256, (9, 12, 3), dtype=np.uint8), number % 3)
-        for number in range(8)
-    ]
+def task(case: Case) -> Task:
+    section = TypeAdapter(config.Task).validate_python(case.section)
+    return TASKS[section.name](section, case.classes)
 
 
 @pytest.fixture
-def batch_of(task: Task) -> Callable[[list[Any]], dict[str, torch.Tensor]]:
-    def make(samples: list[Any]) -> dict[str, torch.Tensor]:
-        fields_of_all = [dict(task.eval_transform(sample).fields()) for sample in samples]
-        return dict(to_device(stack(fields_of_all), torch.device("cpu")))
+def samples(case: Case) -> list[Any]:
+    return list(case.samples())
 
-    return make
+
+def batch_of(samples: list[Any]) -> dict[str, torch.Tensor]:
+    return dict(to_device(stack([dict(sample.fields()) for sample in samples]), CPU))
+
+
+@pytest.fixture
+def batch(task: Task, samples: list[Any]) -> dict[str, torch.Tensor]:
+    return batch_of([task.eval_transform(sample) for sample in samples])
+
+
+@pytest.fixture
+def scores(task: Task, batch: dict[str, torch.Tensor]) -> Callable[..., dict[str, float]]:
+    def measure(model: torch.nn.Module, sizes: list[int], *, full: bool = False) -> dict[str, float]:
+        parts = {name: value.split(sizes) for name, value in batch.items()}
+        batches = [{name: split[index] for name, split in parts.items()} for index in range(len(sizes))]
+        return task.summary(evaluate(model, task, batches, CPU, full=full))
+
+    return measure
 
 
 def members() -> list[str]:
     return [name for name in vars(Protocol) if not name.startswith("_")]
 
 
-def test_every_task_has_a_section_here() -> None:
-    assert set(SECTIONS) == set(TASKS)
+def test_every_task_has_a_case() -> None:
+    assert set(CASES) == set(TASKS)
 
 
 def test_has_the_members_of_the_protocol_and_cannot_change(task: Task) -> None:
-    assert len(members()) == 10
+    assert len(members()) == 14
     assert [name for name in members() if not hasattr(task, name)] == []
     assert is_dataclass(task)
     with pytest.raises(AttributeError):
         setattr(task, fields(task)[0].name, None)
     assert task.goal.better in ("max", "min")
-
-
-def test_what_is_scored_is_decoded_exactly_and_what_is_trained_on_only_as_far_as_needed() -> None:
-    section = TypeAdapter(config.Task).validate_python(SECTIONS["classification"])  # pictures of 8x8
-    task = TASKS["classification"](section, CLASSES)
-    noise = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
-    record = Record("a", {"jpg": encode_jpeg(noise, 90), "cls": b"1"})
-    assert task.decode(record, exact=True).image.shape == (64, 96, 3)
-    assert task.decode(record, exact=False).image.shape == (8, 12, 3)
 
 
 def test_the_goal_knows_which_way_is_better() -> None:
@@ -100,9 +90,11 @@ def test_the_goal_knows_which_way_is_better() -> None:
     assert Goal("loss", "min").is_better(0.9, 0.9)
 
 
-def test_overfits_eight_samples(task: Task, samples: list[Any], batch_of: Callable[..., Any]) -> None:
+def test_overfits_eight_samples(
+    task: Task, case: Case, batch: dict[str, torch.Tensor], scores: Callable[..., dict[str, float]]
+) -> None:
     torch.manual_seed(0)
-    model, batch = task.build_model(), batch_of(samples)
+    model = task.build_model()
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     with torch.no_grad():
         before = float(task.loss(task.predict(model.train(), batch), batch))
@@ -110,76 +102,65 @@ def test_overfits_eight_samples(task: Task, samples: list[Any], batch_of: Callab
         optimizer.zero_grad()
         task.loss(task.predict(model, batch), batch).backward()
         optimizer.step()
-    model.eval()
-    with torch.inference_mode():
-        prediction = task.predict(model, batch)
-    assert float(task.loss(prediction, batch)) < 0.1 * before
-    assert float(task.metrics(prediction, batch)["top1"].value) == 1.0
+    found = scores(model, [8])
+    assert found["loss"] < 0.1 * before
+    assert task.goal.is_better(found[task.goal.metric], case.overfitted)
 
 
-def test_the_goal_is_among_the_metrics_also_of_no_sample(
-    task: Task, samples: list[Any], batch_of: Callable[..., Any]
-) -> None:
-    model, batch = task.build_model().eval(), batch_of(samples)
-    with torch.inference_mode():
-        prediction = task.predict(model, batch)
-    metrics = task.metrics(prediction, batch)
-    nothing = task.metrics(prediction[:0], {name: value[:0] for name, value in batch.items()})
-    assert task.goal.metric in metrics
-    assert nothing.keys() == metrics.keys()
-    assert float(nothing[task.goal.metric].count) == 0
+@pytest.mark.parametrize("full", [False, True])
+def test_scores_do_not_depend_on_the_batches(task: Task, scores: Callable[..., dict[str, float]], full: bool) -> None:
+    torch.manual_seed(0)
+    model = task.build_model()
+    whole = scores(model, [8], full=full)
+    assert task.goal.metric in whole
+    assert "loss" in whole
+    for sizes in ([1] * 8, [5, 3]):
+        assert scores(model, sizes, full=full) == pytest.approx(whole, rel=1e-5, nan_ok=True)
 
 
-def test_renders_pictures_that_can_be_shown(task: Task, samples: list[Any], batch_of: Callable[..., Any]) -> None:
-    model, batch = task.build_model().eval(), batch_of(samples)
+def test_the_variants_are_scored_by_the_same_metrics(task: Task, batch: dict[str, torch.Tensor]) -> None:
+    torch.manual_seed(0)
+    model = task.build_model()
+    own = task.summary(evaluate(model, task, [batch], CPU))
+    for variant in task.variants().values():
+        others = task.summary(evaluate(model, task, [batch], CPU, variant=variant))
+        assert set(others) == set(own) - {"loss"}
+
+
+def test_renders_pictures_that_can_be_shown(task: Task, batch: dict[str, torch.Tensor]) -> None:
+    model = task.build_model().eval()
     with torch.inference_mode():
         rendered = task.render(task.predict(model, batch), batch)
-    assert len(rendered) == len(samples)
+    assert len(rendered) == 8
     for one in rendered:
-        assert one.image_3hw.shape == (3, 8, 8)
+        assert one.image_3hw.ndim == 3
+        assert len(one.image_3hw) == 3
         assert 0 <= float(one.image_3hw.min()) <= float(one.image_3hw.max()) <= 1
         assert one.prob is None or 0 <= one.prob <= 1
         assert one.correct in (None, one.truth == one.prediction)
 
 
-def test_normalises_with_its_own_numbers(task: Task, batch_of: Callable[..., Any], samples: list[Any]) -> None:
-    model, seen = task.build_model().eval(), []
-    model.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
-    batch = batch_of(samples)
+def test_answers_that_are_pictures_are_png_files(task: Task, batch: dict[str, torch.Tensor]) -> None:
+    model = task.build_model().eval()
     with torch.inference_mode():
-        task.predict(model, batch)
-    mean, std = (torch.tensor(getattr(task, name))[:, None, None] for name in ("mean", "std"))
-    torch.testing.assert_close(seen[0], (batch["image"] - mean) / std)
+        files = task.encode(task.predict(model, batch), batch)
+    assert len(files) in (0, 8)
+    for content in files:
+        assert content.startswith(b"\x89PNG")
+        assert decode_image(content).ndim == 3
 
 
 def test_training_changes_pictures_and_evaluation_does_not(task: Task, samples: list[Any]) -> None:
-    first, again, other = (task.train_transform(samples[0], np.random.default_rng(seed)) for seed in (0, 0, 1))
-    np.testing.assert_array_equal(first.image, again.image)
-    assert not np.array_equal(first.image, other.image)
-    plain = task.eval_transform(samples[0])
-    np.testing.assert_array_equal(plain.image, task.eval_transform(samples[0]).image)
-    assert first.image.shape == other.image.shape == plain.image.shape == (8, 8, 3)
-    assert not np.array_equal(first.image, plain.image)
+    first, again, other = (task.train_transform(samples[0], np.random.default_rng(seed)).fields() for seed in (0, 0, 1))
+    assert all(np.array_equal(first[name], again[name]) for name in first)
+    assert not all(np.array_equal(first[name], other[name]) for name in first)
+    plain, same = (task.eval_transform(samples[0]).fields() for _ in range(2))
+    assert all(np.array_equal(plain[name], same[name]) for name in plain)
 
 
-def test_a_grey_task_shows_grey_pictures(samples: list[Any]) -> None:
-    section = {**SECTIONS["classification"], "mean": (0.5,), "std": (0.2,)}
-    section["model"] = {**section["model"], "in_channels": 1}
-    task = TASKS["classification"](config.Classification.model_validate(section), CLASSES)
-    batch = to_device(stack([dict(task.eval_transform(sample).fields()) for sample in samples]), torch.device("cpu"))
-    assert batch["image"].shape == (8, 1, 8, 8)
-    answers = torch.eye(3)[batch["label"]] * 20
-    answers[0] = torch.tensor([0.0, 20.0, 0.0])
-    rendered = task.render(answers, batch)
-    assert rendered[0].image_3hw.shape == (3, 8, 8)
-    assert (rendered[0].truth, rendered[0].prediction, rendered[0].correct) == ("cat", "dog", False)
-    assert (rendered[1].truth, rendered[1].prediction, rendered[1].correct) == ("dog", "dog", True)
-    assert rendered[1].prob == pytest.approx(1.0)
-
-
-def test_no_augmentation_trains_on_what_is_evaluated(samples: list[Any]) -> None:
-    section = {**SECTIONS["classification"], "augment": {}}
-    task = TASKS["classification"](config.Classification.model_validate(section), CLASSES)
-    sample = replace(samples[0])
-    trained_on = task.train_transform(sample, np.random.default_rng(0)).image.astype(int)
-    assert np.abs(trained_on - task.eval_transform(sample).image).max() <= 2  # another resizing, much faster
+def test_a_batch_for_training_is_a_function_of_the_generator(task: Task, samples: list[Any]) -> None:
+    drawn = [task.train_transform(sample, np.random.default_rng(3)) for sample in samples]
+    first, again = (task.train_batch(batch_of(drawn), np.random.default_rng(4)) for _ in range(2))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    model = task.build_model()
+    assert task.loss(task.predict(model, first), first).requires_grad

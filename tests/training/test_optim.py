@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from wavemix.config.schema import SGD, AdamW
+from wavemix.config.recipe import SGD, AdamW
 from wavemix.training.optim import build_optimizer, phase_of
 
 ADAMW = AdamW(optimizer="adamw", num_epochs=2, lr=3e-4, betas=(0.8, 0.95), eps=1e-6, weight_decay=0.05)

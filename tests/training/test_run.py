@@ -132,12 +132,12 @@ def test_an_exported_model_is_scored_on_every_held_out_sample(
     written = json.loads((tmp_path / "scored" / "metrics.json").read_text())
     assert written == {"split": "test", "num_samples": 7, "metrics": metrics}
     assert set(metrics) == {"loss", "top1", "top5"}
-    lines = (tmp_path / "scored" / "confusion.csv").read_text().splitlines()
+    lines = (tmp_path / "scored" / "tables" / "confusion.csv").read_text().splitlines()
     counts = {tuple(line.split(",")[:2]): int(line.split(",")[2]) for line in lines[1:]}
     assert len(counts) == 4
     assert sum(counts.values()) == 7
     assert counts["dark", "dark"] + counts["bright", "bright"] == round(7 * metrics["top1"])
-    answers = Counter((tmp_path / "scored" / "predictions.csv").read_text().splitlines()[1:])
+    answers = Counter((tmp_path / "scored" / "tables" / "predictions.csv").read_text().splitlines()[1:])
     assert answers == {f"{truth},{answer}": count for (truth, answer), count in counts.items() if count}
     samples = json.loads((tmp_path / "scored" / "samples.json").read_text())
     assert len(samples) == 7

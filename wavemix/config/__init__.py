@@ -1,16 +1,9 @@
 """params.yaml: its schema and its reader."""
 
 from wavemix.config.load import changed_experiment, load_params, to_yaml, with_leaf
-from wavemix.config.schema import (
-    Classification,
-    Experiment,
-    Launch,
-    Params,
-    Phase,
-    Recipe,
-    Sweep,
-    Task,
-)
+from wavemix.config.recipe import Phase, Recipe
+from wavemix.config.schema import Experiment, Launch, Params, Sweep
+from wavemix.config.tasks import Classification, Task
 
 __all__ = [
     "Classification",

@@ -113,13 +113,8 @@ def _check_names(params: Params, path: str) -> None:
 
     for key, experiment in params.experiments.items():
         known(f"experiments.{key}.data", experiment.data, params.data, "data")
-        channels = experiment.task.model.in_channels
-        for field in ("mean", "std"):
-            if len(getattr(experiment.task, field)) != channels:
-                raise ConfigError(
-                    f"{path}: experiments.{key}.task.{field}: found {len(getattr(experiment.task, field))} numbers, "
-                    f"one for each of the {channels} model.in_channels is needed"
-                )
+        if mistake := experiment.task.mistake():
+            raise ConfigError(f"{path}: experiments.{key}.task.{mistake}")
     for key, sweep in params.sweeps.items():
         known(f"sweeps.{key}.experiment", sweep.experiment, params.experiments, "experiments")
         base = changed_experiment(

@@ -7,8 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
-from wavemix.config.section import Name, NonNegativeFloat, PositiveFloat, PositiveInt, Prob, Section
+from wavemix.config.recipe import Recipe
+from wavemix.config.section import Name, PositiveFloat, PositiveInt, Prob, Section
 from wavemix.config.sources import Source
+from wavemix.config.tasks import Task
 
 # --- data: raw files -> shards ------------------------------------------------------------------------------------
 
@@ -32,86 +34,6 @@ class Data(Section):
 
 
 # --- experiments: shards -> trained model -----------------------------------------------------------------------
-
-
-class WaveMixModel(Section):
-    """Constructor arguments of ``wavemix.models.WaveMixClassifier``, with its meaning of null; it checks what fits."""
-
-    dim: Annotated[int, Field(gt=0, multiple_of=4)]
-    depth: PositiveInt
-    levels: Literal[1, 2, 3, 4] = 1
-    mult: PositiveInt = 2
-    ff_dim: PositiveInt | None = None
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    stem: Literal["strided", "patchify"] = "strided"
-    stride: PositiveInt = 1
-    patch_size: PositiveInt = 4
-    in_channels: Literal[1, 3] = 3
-    expand: Literal["deconv", "bilinear", "idwt", "pixel_shuffle"] = "deconv"
-    wavelet: str = "haar"
-    mixer: Literal["dwt", "none", "fourier", "random", "maxpool", "lifting"] = "dwt"
-    head_dim: PositiveInt | None = None
-    deepest_only: bool = False
-
-
-class Augment(Section):
-    """Random changes of training pictures (albumentations); all zero is the paper's plain recipe."""
-
-    shift: Prob = 0.0
-    scale: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    rotate: Annotated[float, Field(ge=0, le=180)] = 0.0
-    horizontal_flip_prob: Prob = 0.0
-
-
-class Classification(Section):
-    """One class per picture."""
-
-    name: Literal["classification"]
-    model: WaveMixModel
-    image_size: PositiveInt
-    mean: tuple[float, ...]
-    std: tuple[PositiveFloat, ...]
-    augment: Augment = Augment()
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-
-
-Task = Classification  # a discriminated union on ``name`` as soon as there are two
-
-
-class AdamW(Section):
-    """The first phase of the papers' recipe."""
-
-    optimizer: Literal["adamw"]
-    num_epochs: PositiveInt
-    lr: PositiveFloat
-    betas: tuple[Prob, Prob] = (0.9, 0.999)
-    eps: PositiveFloat = 1.0e-8
-    weight_decay: NonNegativeFloat = 0.01
-
-
-class SGD(Section):
-    """The second phase: starts from the best weights of the first."""
-
-    optimizer: Literal["sgd"]
-    num_epochs: PositiveInt
-    lr: PositiveFloat
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    weight_decay: NonNegativeFloat = 0.0
-
-
-Phase = AdamW | SGD
-
-
-class Recipe(Section):
-    """How a model is trained. The batch is the global one: the number of workers is no part of a recipe."""
-
-    global_batch: PositiveInt
-    phases: Annotated[tuple[Annotated[Phase, Field(discriminator="optimizer")], ...], Field(min_length=1)]
-    eval_batch: PositiveInt
-    shuffle_window: PositiveInt = 16384
-    tail: Literal["spread", "drop", "wrap"] = "spread"
-    sync_batch_norm: bool = True
-    log_every_steps: PositiveInt = 10
 
 
 class Experiment(Section):

@@ -24,7 +24,7 @@ DECIDES_NUMBERS = (
     "data/transforms.py",
     "distributed.py",
     "losses.py",
-    "metrics.py",
+    "metrics",
     "models",
     "tasks",
     "training",

@@ -151,8 +151,8 @@ def _read_evaluation(folder: Path, training: Training) -> Evaluation:
     measured = {str(name): field(metrics, name, float, path) for name in metrics}
     num_samples = field(data, "num_samples", int, path)
     confusion = None
-    if (folder / "confusion.csv").exists():
-        confusion = _read_confusion(folder / "confusion.csv", training.classes)
+    if (folder / "tables" / "confusion.csv").exists():
+        confusion = _read_confusion(folder / "tables" / "confusion.csv", training.classes)
         counted = sum(map(sum, confusion.counts))
         if counted != num_samples:
             raise damaged(folder, f"confusion.csv counts {counted} samples, metrics.json {num_samples}.")

@@ -3,10 +3,10 @@
 A task is a frozen dataclass with these members in this order, and no base class. It is the only place where
 data, model, loss, metric and picture meet.
 
-Shapes: b = batch, c = channels, h, w = height, width, k = classes.
+Shapes: b = batch, c = channels, h, w = height, width.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -14,9 +14,10 @@ import numpy as np
 from torch import Tensor, nn
 
 from wavemix.data.schema import Record
-from wavemix.metrics import Ratio
+from wavemix.metrics import Tally
 
 Batch = Mapping[str, Tensor]
+Predict = Callable[[nn.Module, Batch], Tensor]
 
 
 class Goal(NamedTuple):
@@ -32,23 +33,26 @@ class Goal(NamedTuple):
 
 @dataclass(frozen=True)
 class Rendered:
-    """One sample as a person looks at it: a picture in [0, 1], and ``prob`` and ``correct`` where they apply."""
+    """One sample as a person looks at it; what does not apply to a task is None."""
 
     image_3hw: Tensor
-    truth: str
-    prediction: str
-    prob: float | None
-    correct: bool | None
+    """In [0, 1], on the CPU: the picture, or side by side what went in, the answer, and the truth."""
+    truth: str | None = None
+    prediction: str | None = None
+    prob: float | None = None
+    correct: bool | None = None
+    caption: str | None = None
+    """A few words, such as the sample's own score."""
 
 
 class Task(Protocol):
-    """Pictures are float32 in [0, 1] from ``predict`` on; normalising them is the task's."""
+    """Pictures are float32 in [0, 1] from ``train_batch`` on; normalising them is the task's."""
 
     @property
     def schema(self) -> str: ...  # which samples it needs: a name in wavemix.data.schema.SCHEMAS
 
     @property
-    def goal(self) -> Goal: ...
+    def goal(self) -> Goal: ...  # its metric is one of those that ``summary`` gives, also in training
 
     def decode(self, record: Record, *, exact: bool) -> Any: ...  # inexact: as much of a picture as training needs
 
@@ -56,12 +60,24 @@ class Task(Protocol):
 
     def eval_transform(self, sample: Any) -> Any: ...
 
+    def train_batch(self, batch: Batch, generator: np.random.Generator) -> Batch: ...  # mixing samples; may be a no-op
+
     def build_model(self) -> nn.Module: ...
 
     def predict(self, model: nn.Module, batch: Batch) -> Tensor: ...
 
     def loss(self, prediction: Tensor, batch: Batch) -> Tensor: ...  # mean over the batch's samples
 
-    def metrics(self, prediction: Tensor, batch: Batch) -> Mapping[str, Ratio]: ...
+    def metrics(self, prediction: Tensor, batch: Batch, *, full: bool) -> Mapping[str, Tally]:
+        """``full``: those also that are too slow for every epoch. The names are the same on every rank."""
+        ...
+
+    def summary(self, tallies: Mapping[str, Tally]) -> dict[str, float]: ...  # the sums of all batches -> numbers
+
+    def variants(self) -> Mapping[str, Predict]:
+        """Other ways to an answer, by what they add to the names of metrics: test-time augmentation, a baseline."""
+        ...
 
     def render(self, prediction: Tensor, batch: Batch) -> list[Rendered]: ...
+
+    def encode(self, prediction: Tensor, batch: Batch) -> list[bytes]: ...  # each answer as a PNG; none of no picture

@@ -13,9 +13,12 @@ from torch import Tensor, nn
 from wavemix import config, losses, metrics
 from wavemix.data.schema import LabelledImage, Record
 from wavemix.data.transforms import augmenter, resize_and_crop, to_channels
-from wavemix.metrics import Ratio
+from wavemix.metrics import Tally
 from wavemix.models import WaveMixClassifier
-from wavemix.tasks.base import Batch, Goal, Rendered
+from wavemix.tasks.base import Batch, Goal, Predict, Rendered
+
+MOST_CLASSES = 1000
+"""Of which a confusion matrix is kept: with the 10,000 of iNaturalist it would have 800 MB."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,9 @@ class Classification:
         image = resize_and_crop(sample.image, self.image_size, exact=True)
         return replace(sample, image=to_channels(image, len(self.mean)))
 
+    def train_batch(self, batch: Batch, generator: np.random.Generator) -> Batch:  # noqa: ARG002
+        return batch
+
     def build_model(self) -> nn.Module:
         return WaveMixClassifier(num_classes=len(self.classes), **self.model)
 
@@ -59,12 +65,25 @@ class Classification:
     def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
         return losses.cross_entropy(prediction, batch["label"], label_smoothing=self.label_smoothing)
 
-    def metrics(self, prediction: Tensor, batch: Batch) -> Mapping[str, Ratio]:
-        return {
-            "top1": metrics.top_k(prediction, batch["label"], k=1),
-            "top5": metrics.top_k(prediction, batch["label"], k=5),
-            "confusion": metrics.confusion(prediction, batch["label"]),
+    def metrics(self, prediction: Tensor, batch: Batch, *, full: bool) -> Mapping[str, Tally]:
+        label_b = batch["label"]
+        tallies: dict[str, Tally] = {
+            "top1": metrics.top_k(prediction, label_b, k=1),
+            "top5": metrics.top_k(prediction, label_b, k=5),
         }
+        if full:
+            tallies["class_accuracy"] = metrics.class_accuracy(prediction, label_b)
+            if len(self.classes) <= MOST_CLASSES:
+                tallies["confusion"] = metrics.confusion(
+                    prediction.argmax(dim=1), label_b, num_classes=len(self.classes)
+                )
+        return tallies
+
+    def summary(self, tallies: Mapping[str, Tally]) -> dict[str, float]:
+        return metrics.scalars(tallies)
+
+    def variants(self) -> Mapping[str, Predict]:
+        return {}
 
     def render(self, prediction: Tensor, batch: Batch) -> list[Rendered]:
         prob_b, answer_b = prediction.float().softmax(dim=1).max(dim=1)
@@ -75,6 +94,9 @@ class Classification:
                 images_b3hw.cpu(), batch["label"].tolist(), answer_b.tolist(), prob_b.tolist(), strict=True
             )
         ]
+
+    def encode(self, prediction: Tensor, batch: Batch) -> list[bytes]:  # noqa: ARG002
+        return []
 
 
 def build(task: config.Classification, classes: tuple[str, ...]) -> Classification:

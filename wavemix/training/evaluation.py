@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from wavemix.data.loader import VALID
-from wavemix.metrics import Ratio, mean_of, over_ranks, sum_ratios
-from wavemix.tasks.base import Batch, Task
+from wavemix.metrics import Tally, add_tallies, mean_of, over_ranks
+from wavemix.tasks.base import Batch, Predict, Task
 
 OnBatch = Callable[[Tensor, Batch], None]
 
@@ -24,34 +24,37 @@ def evaluate(
     batches: Iterable[Batch],
     device: torch.device,
     on_batch: OnBatch = lambda _prediction, _batch: None,
-) -> dict[str, Ratio]:
-    """The task's metrics and its loss over all batches of all ranks; the same on every rank.
+    *,
+    full: bool = False,
+    variant: Predict | None = None,
+) -> dict[str, Tally]:
+    """The task's tallies, and that of its loss, over all batches of all ranks; the same on every rank.
 
     Args:
         model: Set to evaluation mode for the time of the call.
-        task: Names the metrics.
+        task: Names the metrics; its ``summary`` makes numbers of them.
         batches: This rank's share; it may be empty.
         device: Where the model is.
         on_batch: Shown every prediction with its batch.
+        full: Whether to take the metrics too that are slow.
+        variant: One of the task's other ways to predict, which has no loss.
     """
     was_training = model.training
     model.eval()
-    total: dict[str, Ratio] = {}
+    predict = variant or task.predict
+    total: dict[str, Tally] = {}
     with torch.inference_mode():
         for padded in _on(device, batches):
-            prediction, batch = _valid(task.predict(model, padded), padded)
+            prediction, batch = _valid(predict(model, padded), padded)
             if not len(prediction):
                 continue
-            loss = mean_of(task.loss(prediction, batch), len(prediction))
-            total = sum_ratios(total, {"loss": loss, **task.metrics(prediction, batch)})
+            tallies = dict(task.metrics(prediction, batch, full=full))
+            if variant is None:
+                tallies["loss"] = mean_of(task.loss(prediction, batch), len(prediction))
+            total = add_tallies(total, tallies)
             on_batch(prediction, batch)
     model.train(was_training)
     return over_ranks(total)
-
-
-def scalars(ratios: dict[str, Ratio]) -> dict[str, float]:
-    """The metrics that are one number each (a confusion matrix is not)."""
-    return {name: float(ratio.value) for name, ratio in ratios.items() if ratio.value.numel() == 1}
 
 
 def _valid(prediction: Tensor, batch: Batch) -> tuple[Tensor, Batch]:

@@ -19,7 +19,7 @@ from wavemix.distributed import copy_buffers_from_first_rank, rank, sum_over_ran
 from wavemix.errors import TrainingError
 from wavemix.tasks.base import Task
 from wavemix.training.checkpoint import folder_of, load_weights
-from wavemix.training.evaluation import evaluate, scalars, to_device
+from wavemix.training.evaluation import evaluate, to_device
 from wavemix.training.optim import build_optimizer, phase_of
 from wavemix.training.state import Best, TrainState, seed_step
 
@@ -66,7 +66,7 @@ def fit(
 
         if epoch_ends:
             copy_buffers_from_first_rank(state.model)
-            metrics = scalars(evaluate(state.model, task, eval_batches(), device))
+            metrics = task.summary(evaluate(state.model, task, eval_batches(), device))
             score = metrics[task.goal.metric]
             if state.best is None or task.goal.is_better(score, state.best.score):
                 state.best = Best(score, state.step)

@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,9 @@ from wavemix.data.decode import encode_png
 from wavemix.data.loader import eval_batches
 from wavemix.errors import DataError
 from wavemix.files import write_aside
-from wavemix.metrics import Ratio
-from wavemix.tasks.base import Batch, Rendered
-from wavemix.training.evaluation import evaluate, scalars
+from wavemix.metrics import Confusion, Ratio, Tally
+from wavemix.tasks.base import Batch, Predict, Rendered
+from wavemix.training.evaluation import OnBatch, evaluate
 from wavemix.training.trained import Trained
 
 MOST_WRONG, MOST_SHOWN = 20, 40
@@ -35,10 +35,11 @@ def score(
     """Score the model on the whole split in one process.
 
     Writes ``metrics.json``, ``samples.json`` with small pictures (the wrong answers first, then the first right ones)
-    and, where the task has them, ``confusion.csv`` and ``predictions.csv`` (a row per sample, in the data's order).
+    and, where the task has them, in ``tables``: ``confusion.csv``, ``classes.csv`` and ``predictions.csv`` (a row per
+    sample, in the data's order).
 
     Returns:
-        The metrics by name.
+        The metrics by name; those of the task's variants have the variant's name behind their own.
 
     Raises:
         DataError: The model was trained on other data: its scores would not be what they claim to be.
@@ -54,25 +55,32 @@ def score(
 
     def keep(prediction: Tensor, batch: Batch) -> None:
         rendered = trained.task.render(prediction, batch)
-        answers.extend((one.truth, one.prediction) for one in rendered if one.correct is not None)
+        answers.extend((str(one.truth), str(one.prediction)) for one in rendered if one.correct is not None)
         shown[:] = _most_telling(shown + rendered)
 
-    batches = eval_batches(
-        manifest,
-        split,
-        partial(trained.task.decode, exact=True),
-        trained.task.eval_transform,
-        batch_size=batch_size,
-        num_workers=num_workers,
-    )
-    ratios = evaluate(trained.model.to(device), trained.task, batches, device, keep)
-    metrics = scalars(ratios)
+    def measured(on_batch: OnBatch, variant: Predict | None = None) -> dict[str, Tally]:
+        batches = eval_batches(
+            manifest,
+            split,
+            partial(trained.task.decode, exact=True),
+            trained.task.eval_transform,
+            batch_size=batch_size,
+            num_workers=num_workers,
+        )
+        return evaluate(model, trained.task, batches, device, on_batch, full=True, variant=variant)
+
+    model = trained.model.to(device)
+    tallies = measured(keep)
+    metrics = trained.task.summary(tallies)
+    for name, variant in trained.task.variants().items():
+        others = trained.task.summary(measured(lambda _prediction, _batch: None, variant))
+        metrics |= {f"{metric}_{name}": value for metric, value in others.items()}
     found = {"split": split, "num_samples": manifest.num_samples(split), "metrics": metrics}
-    target.mkdir(parents=True, exist_ok=True)
-    if "confusion" in ratios:
-        write_aside(target / "confusion.csv", _confusion_csv(ratios["confusion"], manifest.classes))
+    tables = target / "tables"
+    tables.mkdir(parents=True, exist_ok=True)  # DVC wants the folder, also of a task that has none
+    _write_classes(tallies, manifest.classes, tables)
     if answers:
-        write_aside(target / "predictions.csv", _csv(["truth", "prediction"], answers))
+        write_aside(tables / "predictions.csv", _csv(["truth", "prediction"], answers))
     _write_samples(shown, target)
     write_aside(target / "metrics.json", (json.dumps(found, indent=1) + "\n").encode())
     return metrics
@@ -91,19 +99,30 @@ def _write_samples(shown: list[Rendered], target: Path) -> None:
         pixels = (one.image_3hw.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
         write_aside(target / name, encode_png(np.ascontiguousarray(pixels)))
         prob = None if one.prob is None or math.isnan(one.prob) else round(one.prob, 4)
-        entries.append(
-            {"file": name, "truth": one.truth, "prediction": one.prediction, "prob": prob, "correct": one.correct}
-        )
+        told = {"truth": one.truth, "prediction": one.prediction, "prob": prob, "correct": one.correct}
+        entries.append({"file": name, **told, "caption": one.caption})
     write_aside(target / "samples.json", (json.dumps(entries, indent=1) + "\n").encode())
 
 
-def _confusion_csv(confusion: Ratio, classes: tuple[str, ...]) -> bytes:
-    cells = [
-        (truth, prediction, count)
-        for truth, counts in zip(classes, confusion.total.long().tolist(), strict=True)
-        for prediction, count in zip(classes, counts, strict=True)
-    ]
-    return _csv(["truth", "prediction", "count"], cells)
+def _write_classes(tallies: Mapping[str, Tally], classes: tuple[str, ...], tables: Path) -> None:
+    """``confusion.csv`` has a row per pair of classes, ``classes.csv`` a row per class: its count and its scores."""
+    if isinstance(confusion := tallies.get("confusion"), Confusion):
+        cells = [
+            (truth, prediction, count)
+            for truth, counts in zip(classes, confusion.counts.tolist(), strict=True)
+            for prediction, count in zip(classes, counts, strict=True)
+        ]
+        write_aside(tables / "confusion.csv", _csv(["truth", "prediction", "count"], cells))
+    by_class = {
+        name.removeprefix("class_"): tally
+        for name, tally in tallies.items()
+        if name.startswith("class_") and isinstance(tally, Ratio)
+    }
+    if by_class:
+        columns = [tally.value.tolist() for tally in by_class.values()]
+        counts = next(iter(by_class.values())).count.long().tolist()
+        rows = zip(classes, counts, *columns, strict=True)
+        write_aside(tables / "classes.csv", _csv(["class", "count", *by_class], rows))
 
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
