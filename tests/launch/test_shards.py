@@ -45,7 +45,8 @@ def test_prepared_damaged_verified_and_repaired(
     folder = tmp_path / "shards" / "mine"
     manifest = read_manifest(folder)
     assert (manifest.num_samples("train"), manifest.num_samples("val")) == (16, 4)
-    assert manifest.source == {"name": "image_folder"}  # where it lay is nobody's business
+    # Where it lay is nobody's business.
+    assert manifest.source == {"name": "image_folder", "val_fraction": 0.0, "seed": 0}
     shards.verify(params(), "mine")
     assert capsys.readouterr().out == "mine: 5 shards, all as they were written\n"
     whole = (folder / "train-000001.tar").read_bytes()

@@ -10,20 +10,25 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.amp import GradScaler
 
 from wavemix.errors import CheckpointError
+from wavemix.training.average import start_average, update_average
 from wavemix.training.checkpoint import (
+    AVERAGE,
     META,
     OPTIMIZER,
     WEIGHTS,
     checkpoints,
     load_checkpoint,
-    load_weights,
+    load_scored,
     newest_checkpoint,
+    place_of,
     read_meta,
     save_checkpoint,
+    scored_weights,
 )
-from wavemix.training.state import Best, TrainState
+from wavemix.training.state import Best, Place, TrainState
 
 
 def fresh(width: int = 3, *, seed: int = 0) -> TrainState:
@@ -45,8 +50,7 @@ def everything(state: TrainState) -> list[Any]:
     optimizer = state.optimizer.state_dict()
     numbers = [value for one in optimizer["state"].values() for value in one.values()]
     tensors = [*state.model.state_dict().values(), *numbers]
-    return [*(tensor.numpy().tobytes() for tensor in tensors), optimizer["param_groups"], state.step, state.phase,
-            state.best]  # fmt: skip
+    return [*(tensor.numpy().tobytes() for tensor in tensors), optimizer["param_groups"], state.place]
 
 
 @pytest.fixture
@@ -66,8 +70,9 @@ def steps(root: Path) -> list[int]:
 def test_everything_comes_back_bit_by_bit(tmp_path: Path) -> None:
     state = fresh()
     train(state)
-    state.phase, state.best = 1, Best(0.1 + 0.2, 2)
+    state.phase, state.phase_start, state.best = 1, 2, Best(0.1 + 0.2, step=2, reached=1)
     folder = save_checkpoint(state, tmp_path, loader={"epoch": 0})
+    assert place_of(read_meta(folder)) == Place(3, 1, 2, Best(0.1 + 0.2, 2, 1))
     other = fresh(seed=1)
     load_checkpoint(other, folder)
     assert everything(other) == everything(state)
@@ -76,9 +81,47 @@ def test_everything_comes_back_bit_by_bit(tmp_path: Path) -> None:
     assert everything(other) == everything(state)
 
 
+def averaged(*, seed: int = 0) -> TrainState:
+    """A state with an average and a scaler of its own."""
+    state = fresh(seed=seed)
+    state.average = start_average(state.model)
+    state.scaler = GradScaler("cpu", init_scale=2.0**20, growth_interval=2)
+    return state
+
+
+def test_the_average_and_the_scale_come_back_too(tmp_path: Path) -> None:
+    state = averaged()
+    train(state)
+    assert state.average is not None
+    update_average(state.average, state.model, decay=0.5, num_updates=3)
+    state.scaler.scale(torch.tensor(1.0))
+    state.scaler.update(0.1 + 0.2)
+    folder = save_checkpoint(state, tmp_path, loader={"epoch": 0})
+    other = averaged(seed=1)
+    load_checkpoint(other, folder)
+    assert other.scaler.state_dict() == state.scaler.state_dict()
+    assert other.average is not None
+    for found, expected in zip(other.average.state_dict().values(), state.average.state_dict().values(), strict=True):
+        assert torch.equal(found, expected)
+    assert not torch.equal(other.average.state_dict()["0.weight"], other.model.state_dict()["0.weight"])
+
+
+def test_what_was_scored_is_the_average_where_there_is_one(saved: Path, tmp_path: Path) -> None:
+    without = checkpoints(saved)[-1]
+    assert scored_weights(without) == without / WEIGHTS
+    state = averaged()
+    train(state)
+    folder = save_checkpoint(state, tmp_path / "averaged", loader={"epoch": 0})
+    assert scored_weights(folder) == folder / AVERAGE
+    other = averaged(seed=1)
+    load_scored(other, folder)
+    for model in (other.model, other.average):
+        assert torch.equal(model.state_dict()["0.weight"], fresh().model.state_dict()["0.weight"])  # type: ignore[union-attr]
+
+
 def test_weights_alone_leave_the_rest(saved: Path) -> None:
     state = fresh(seed=1)
-    load_weights(state, checkpoints(saved)[-1])
+    load_scored(state, checkpoints(saved)[-1])
     assert (state.step, state.optimizer.state_dict()["state"]) == (0, {})
     assert not torch.equal(state.model[0].weight, fresh(seed=1).model[0].weight)
 
@@ -128,7 +171,7 @@ def test_the_newest_two_and_the_best_are_kept(tmp_path: Path) -> None:
     state = fresh()
     for best in (1, 2, 2, 2, 5, 5):
         train(state, 1)
-        state.best = Best(0.5, best)
+        state.best = Best(0.5, best, best)
         save_checkpoint(state, tmp_path, loader={"epoch": 0})
     assert steps(tmp_path) == [5, 6]
     for _ in range(2):
@@ -180,7 +223,7 @@ def test_a_file_that_would_run_code_is_refused(saved: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize("width", [2, 4])
 def test_weights_of_another_model_are_refused(saved: Path, width: int) -> None:
     folder = checkpoints(saved)[-1]
-    with pytest.raises(CheckpointError, match=f"{folder}: its weights do not fit this model"):
+    with pytest.raises(CheckpointError, match=f"{folder / WEIGHTS}: its weights do not fit this model"):
         load_checkpoint(fresh(width), folder)
 
 
@@ -188,5 +231,5 @@ def test_another_format_is_told(saved: Path) -> None:
     folder = checkpoints(saved)[-1]
     meta = json.loads((folder / META).read_text())
     (folder / META).write_text(json.dumps({**meta, "format": 1}))
-    with pytest.raises(CheckpointError, match=f"{folder}: checkpoint of format 1, this version reads 2"):
+    with pytest.raises(CheckpointError, match=f"{folder}: checkpoint of format 1, this version reads 3"):
         read_meta(folder)

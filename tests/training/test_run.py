@@ -3,71 +3,59 @@
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
+import safetensors.torch
 import torch
 
+from factories.shades import MODEL, SECTION, Stopped, hidden, recipe_of, run, task_of, written
 from wavemix.config import Recipe
-from wavemix.data import Manifest, Options, make_plan, read_manifest, write_shards
-from wavemix.data.decode import encode_png
-from wavemix.data.raw.items import Item, RawSet
+from wavemix.data import Manifest, read_manifest
 from wavemix.errors import DataError, TrainingError
-from wavemix.tasks.classification import Classification
 from wavemix.tracking import read_rows
-from wavemix.training.checkpoint import WEIGHTS, newest_checkpoint, read_meta
-from wavemix.training.run import Runtime, train
+from wavemix.training.checkpoint import AVERAGE, WEIGHTS, newest_checkpoint, place_of, read_meta
 from wavemix.training.scoring import score
+from wavemix.training.state import Place
 from wavemix.training.trained import load_trained, save_trained
 
-MODEL = {"dim": 8, "depth": 1, "in_channels": 1}
-TASK_SECTION = {"name": "classification", "model": MODEL, "image_size": 4, "mean": [0.5], "std": [0.5]}
-TASK = Classification(("dark", "bright"), MODEL, 4, (0.5,), (0.5,), {}, 0.0)
-
-
-def read(number: int) -> dict[str, bytes]:
-    shade = 40 + 170 * (number % 2) + number % 7
-    return {"image": encode_png(np.full((4, 4), shade, np.uint8))}
-
-
-def written(folder: Path, splits: Mapping[str, Iterable[int]], name: str) -> Manifest:
-    items = {split: [Item(f"{n:03d}", n % 2, n) for n in numbers] for split, numbers in splits.items()}
-    raw = RawSet("labelled_image", ("dark", "bright"), items, read, "fingerprint")
-    return write_shards(make_plan(raw, name=name, source={}, options=Options(samples_per_shard=10)), folder)
+TASK = task_of()
 
 
 @pytest.fixture
 def manifest(tmp_path: Path) -> Manifest:
-    return written(tmp_path / "shards", {"train": range(24), "val": range(24, 32), "test": range(32, 39)}, "shades")
+    return written(tmp_path / "shards", {"train": range(24), "val": range(24, 32), "test": range(32, 39)})
 
 
-def recipe(lr: float = 1e-3, epochs: tuple[int, int] = (3, 1)) -> Recipe:
-    phases = [
+def recipe(lr: float = 1e-3, epochs: tuple[int, int] = (3, 1), **others: Any) -> Recipe:
+    return recipe_of(
         {"optimizer": "adamw", "num_epochs": epochs[0], "lr": lr},
         {"optimizer": "sgd", "num_epochs": epochs[1], "lr": 1e-3},
-    ]
-    return Recipe.model_validate_json(json.dumps({"global_batch": 8, "eval_batch": 8, "phases": phases}))
+        **others,
+    )
 
 
-def run(manifest: Manifest, run_dir: Path, made: Recipe) -> list[float]:
-    """Train; returns the top-1 that was reported after each epoch."""
-    reported = []
+def newest(run_dir: Path) -> Path:
+    found = newest_checkpoint(run_dir / "checkpoints")
+    assert found is not None
+    return found
 
-    def report(metrics: Mapping[str, float], _checkpoint: Path | None) -> None:
-        reported.append(metrics["top1"])
 
-    train(TASK, made, manifest, run_dir, seed=0, runtime=Runtime(torch.device("cpu"), report))
-    return reported
+def place(run_dir: Path) -> Place:
+    return place_of(read_meta(newest(run_dir)))
+
+
+def rows(run_dir: Path) -> list[dict[str, Any]]:
+    """What the run logged, without clocks."""
+    clocks = ("time", "train/samples_per_second")
+    return [{k: v for k, v in row.items() if k not in clocks} for row in read_rows(run_dir / "metrics.jsonl")]
 
 
 def test_a_run_reports_every_epoch_and_keeps_the_newest_and_the_best(manifest: Manifest, tmp_path: Path) -> None:
-    reported = run(manifest, tmp_path / "run", recipe())
+    reported = run(TASK, recipe(), manifest, tmp_path / "run")
     assert len(reported) == 4
-    newest = newest_checkpoint(tmp_path / "run" / "checkpoints")
-    assert newest is not None
-    meta = read_meta(newest)
+    meta = read_meta(newest(tmp_path / "run"))
     assert meta["step"] == 12
     assert meta["phase"] == 1
     assert meta["best"]["score"] == max(reported)
@@ -77,8 +65,8 @@ def test_a_run_reports_every_epoch_and_keeps_the_newest_and_the_best(manifest: M
 
 def test_the_second_phase_starts_from_the_best_weights(manifest: Manifest, tmp_path: Path) -> None:
     # The first phase wrecks what it has learnt in its second epoch; nothing of that may reach the second phase.
-    whole = run(manifest, tmp_path / "whole", recipe(lr=0.5, epochs=(4, 1)))
-    meta = read_meta(newest_checkpoint(tmp_path / "whole" / "checkpoints"))  # type: ignore[arg-type]
+    whole = run(TASK, recipe(lr=0.5, epochs=(4, 1)), manifest, tmp_path / "whole")
+    meta = read_meta(newest(tmp_path / "whole"))
     before = [row for row in read_rows(tmp_path / "whole" / "metrics.jsonl") if "eval/loss" in row]
     best = max(range(4), key=lambda epoch: (whole[epoch], epoch))
     assert meta["best"]["score"] >= whole[best]
@@ -89,39 +77,183 @@ def test_the_second_phase_starts_from_the_best_weights(manifest: Manifest, tmp_p
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_says_what_to_do(manifest: Manifest, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"the loss is (nan|inf) at step \d+; lower the learning rate"):
-        run(manifest, tmp_path / "run", recipe(lr=1e30))
+        run(TASK, recipe(lr=1e30), manifest, tmp_path / "run")
 
 
 def test_a_finished_run_that_is_started_again_does_nothing(manifest: Manifest, tmp_path: Path) -> None:
-    run(manifest, tmp_path / "run", recipe())
+    run(TASK, recipe(), manifest, tmp_path / "run")
     before = (tmp_path / "run" / "metrics.jsonl").read_bytes()
-    assert run(manifest, tmp_path / "run", recipe()) == []
+    assert run(TASK, recipe(), manifest, tmp_path / "run") == []
     assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == before
 
 
 def test_a_damaged_checkpoint_costs_an_epoch_and_no_number(
     manifest: Manifest, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    run(manifest, tmp_path / "run", recipe())
-    newest = newest_checkpoint(tmp_path / "run" / "checkpoints")
-    assert newest is not None
-    whole = (newest / WEIGHTS).read_bytes()
-    (newest / WEIGHTS).write_bytes(whole[:-4] + b"\0\0\0\1")
+    run(TASK, recipe(), manifest, tmp_path / "run")
+    damaged = newest(tmp_path / "run") / WEIGHTS
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[:-4] + b"\0\0\0\1")
     with caplog.at_level(logging.WARNING):
-        assert len(run(manifest, tmp_path / "run", recipe())) == 1
+        assert len(run(TASK, recipe(), manifest, tmp_path / "run")) == 1
     assert "model.safetensors is damaged" in caplog.text
-    assert (newest / WEIGHTS).read_bytes() == whole
+    assert damaged.read_bytes() == whole
+
+
+GOLDEN = {4: 0.392764367, 8: 0.0236180511, 10: 0.00551915134, 12: 0.00122217264, 16: 0.000616294325}
+
+
+def test_the_plain_recipe_gives_the_curve_that_it_always_gave(tmp_path: Path) -> None:
+    manifest = written(tmp_path / "shards", {"train": range(27), "val": range(27, 35)})
+    run(TASK, recipe(lr=1e-2), manifest, tmp_path / "run")
+    losses = {row["step"]: row["train/loss"] for row in rows(tmp_path / "run") if "train/loss" in row}
+    assert losses == pytest.approx(GOLDEN, rel=1e-3)
+
+
+# --- stopped and continued ----------------------------------------------------------------------------------------
+
+NOISY = {"model": {**MODEL, "dropout": 0.2}, "augment": {"horizontal_flip_prob": 0.5, "mix": {}}}
+SWITCHING = (
+    {"optimizer": "adamw", "num_epochs": 7, "lr": 0.03, "patience": 2, "schedule": {"kind": "cosine"}},
+    {
+        "optimizer": "sgd",
+        "num_epochs": 5,
+        "lr": 0.01,
+        "patience": 2,
+        "schedule": {"kind": "constant", "warmup_epochs": 1},
+    },
+)
+
+
+def stopped_after_every_evaluation(*arguments: Any) -> int:
+    """Run to the end, with a stop after each evaluation; returns how often it was started."""
+    for starts in range(1, 50):
+        try:
+            run(*arguments, stop_after=1)
+        except Stopped:
+            continue
+        return starts
+    raise AssertionError("it never ends")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"ema_decay": 0.9, "clip_norm": 1.0},
+        {"precision": "bf16", "micro_batch": 3},
+        {"precision": "fp16", "ema_decay": 0.9},
+        {"eval_every_epochs": 3},
+    ],
+    ids=lambda settings: "-".join(settings) or "plain",
+)
+def test_a_run_that_is_stopped_after_every_epoch_ends_as_the_one_that_never_was(
+    settings: dict[str, Any], tmp_path: Path
+) -> None:
+    manifest = written(tmp_path / "shards", {"train": range(30), "val": range(30, 50)}, read=hidden)
+    task, made = task_of(**NOISY), recipe_of(*SWITCHING, **settings)
+    evaluations = len(run(task, made, manifest, tmp_path / "whole"))
+    starts = stopped_after_every_evaluation(task, made, manifest, tmp_path / "pieces")
+    assert starts == evaluations + 1
+    assert evaluations * settings.get("eval_every_epochs", 1) < 12  # a phase has ended early
+    assert rows(tmp_path / "pieces") == rows(tmp_path / "whole")
+    assert place(tmp_path / "pieces") == place(tmp_path / "whole")
+    whole, pieces = newest(tmp_path / "whole"), newest(tmp_path / "pieces")
+    files = sorted(path.name for path in whole.glob("*.safetensors"))
+    assert files == sorted([WEIGHTS, *([AVERAGE] if "ema_decay" in settings else [])])
+    for name in files:
+        assert (pieces / name).read_bytes() == (whole / name).read_bytes()
+    assert read_meta(pieces)["scaler"] == read_meta(whole)["scaler"]
+
+
+# --- phases -------------------------------------------------------------------------------------------------------
+
+
+def test_phases_end_where_nothing_gets_better_and_a_run_that_ended_so_is_not_done_again(tmp_path: Path) -> None:
+    manifest = written(tmp_path / "shards", {"train": range(32), "val": range(32, 52)}, read=hidden)
+    # A rate this small leaves the weights alone; a score may still change with the running statistics.
+    still = [{"optimizer": name, "num_epochs": 9, "lr": 1e-12, "patience": 2} for name in ("adamw", "sgd")]
+    frozen = task_of(model={**MODEL, "mixer": "none"})
+    scores = run(frozen, recipe_of(*still), manifest, tmp_path / "run")
+    gains = [index for index, score in enumerate(scores) if score > max(scores[:index], default=-1.0)]
+    stands = place(tmp_path / "run")
+    assert stands.phase == 1
+    assert stands.phase_start // 4 == gains[-1] + 1 + 2 < 9
+    assert len(scores) == stands.phase_start // 4 + 2
+    before = (tmp_path / "run" / "metrics.jsonl").read_bytes()
+    assert run(frozen, recipe_of(*still), manifest, tmp_path / "run") == []
+    assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == before
+
+
+def test_the_rate_that_is_logged_is_the_one_that_was_used(manifest: Manifest, tmp_path: Path) -> None:
+    made = recipe_of(
+        {"optimizer": "sgd", "num_epochs": 2, "lr": 0.1, "schedule": {"kind": "cosine"}},
+        {"optimizer": "sgd", "num_epochs": 1, "lr": 0.2, "schedule": {"kind": "constant", "warmup_epochs": 1}},
+        log_every_steps=1,
+    )
+    run(TASK, made, manifest, tmp_path / "run")
+    found = [row["train/lr"] for row in rows(tmp_path / "run") if "train/lr" in row]
+    cosine = [0.1 * share for share in (1, 0.933012702, 0.75, 0.5, 0.25, 0.0669872981)]
+    assert found == pytest.approx([*cosine, 0, 0.2 / 3, 0.4 / 3])
+    optimizer = torch.load(newest(tmp_path / "run") / "optimizer.pt", weights_only=True)
+    assert optimizer["param_groups"][0]["lr"] == found[-1]
+
+
+def test_an_average_is_what_is_evaluated_and_what_the_next_phase_starts_from(
+    manifest: Manifest, tmp_path: Path
+) -> None:
+    # The second phase does not move: its average stays what it started from, and so does its score.
+    made = recipe_of(
+        {"optimizer": "adamw", "num_epochs": 2, "lr": 0.01},
+        {"optimizer": "sgd", "num_epochs": 1, "lr": 1e-30, "momentum": 0.0},
+        ema_decay=0.99,
+    )
+    frozen = task_of(model={**MODEL, "mixer": "none"})
+    with pytest.raises(Stopped):
+        run(frozen, made, manifest, tmp_path / "run", stop_after=2)
+    first = newest(tmp_path / "run")
+    assert (first / AVERAGE).read_bytes() != (first / WEIGHTS).read_bytes()
+    run(frozen, made, manifest, tmp_path / "run")
+    best = safetensors.torch.load_file(first / AVERAGE)
+    for name in (WEIGHTS, AVERAGE):
+        found = safetensors.torch.load_file(newest(tmp_path / "run") / name)
+        learnt = [key for key in best if key.endswith(("weight", "bias"))]
+        assert all(torch.equal(found[key], best[key]) for key in learnt)
+
+
+class Changed:
+    """The task, but for some of its members."""
+
+    def __init__(self, **members: Any) -> None:
+        self.__dict__.update(members)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(TASK, name)
+
+
+def test_a_score_that_is_no_number_stops_the_run(manifest: Manifest, tmp_path: Path) -> None:
+    scoreless = Changed(summary=lambda _tallies: {"top1": float("nan")})
+    with pytest.raises(TrainingError, match=r"eval/top1 is nan at step 3, and ranks no checkpoint"):
+        run(scoreless, recipe(), manifest, tmp_path / "run")
+
+
+def test_fp16_that_leaves_out_every_step_stops_the_run_and_says_what_to_do(manifest: Manifest, tmp_path: Path) -> None:
+    steep = Changed(loss=lambda prediction, batch: TASK.loss(prediction, batch) * 1e38)
+    with pytest.raises(TrainingError, match=r"fp16 holds no gradient .* set recipe.precision to bf16 or fp32"):
+        run(steep, recipe(precision="fp16", epochs=(20, 1)), manifest, tmp_path / "run")
+    scales = [row["train/loss_scale"] for row in rows(tmp_path / "run") if "train/loss_scale" in row]
+    assert scales[0] == 2.0 ** (16 - 3)
+
+
+# --- exported -----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def exported(manifest: Manifest, tmp_path: Path) -> Path:
-    run(manifest, tmp_path / "run", recipe())
-    newest = newest_checkpoint(tmp_path / "run" / "checkpoints")
-    assert newest is not None
+    run(TASK, recipe(), manifest, tmp_path / "run")
     data = {"name": "shades", "manifest_sha256": manifest.sha256}
-    save_trained(
-        tmp_path / "out", newest / WEIGHTS, {"task": TASK_SECTION, "classes": ["dark", "bright"], "data": data}
-    )
+    info = {"task": SECTION, "classes": ["dark", "bright"], "data": data}
+    save_trained(tmp_path / "out", newest(tmp_path / "run") / WEIGHTS, info)
     return tmp_path / "out"
 
 
@@ -146,7 +278,7 @@ def test_an_exported_model_is_scored_on_every_held_out_sample(
 
 
 def test_a_model_is_not_scored_on_data_it_was_not_trained_on(exported: Path, tmp_path: Path) -> None:
-    other = written(tmp_path / "other", {"train": [0, 1], "val": [2], "test": [3]}, "other")
+    other = written(tmp_path / "other", {"train": [0, 1], "val": [2], "test": [3]}, name="other")
     with pytest.raises(DataError, match="not the data that the model was trained on"):
         score(load_trained(exported), read_manifest(other.folder), tmp_path / "scored", batch_size=3)
 

@@ -22,6 +22,7 @@ class Job:
     shards: Path
     run_dir: Path
     run_key: str
+    start: Path | None  # the file with the weights to start from
     loader_workers: int
     system_every_seconds: float
 
@@ -44,6 +45,7 @@ def work(job: Job, runtime: Runtime, *, node: str | None) -> None:
             job.run_dir,
             seed=experiment.seed,
             runtime=runtime,
+            start=job.start,
             loader_workers=job.loader_workers,
         )
 

@@ -10,7 +10,6 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -23,17 +22,21 @@ from wavemix.launch.base import Job, Launcher
 from wavemix.launch.identity import PACKAGE, code_version, run_key
 from wavemix.launch.local import is_first_process
 from wavemix.launch.progress import watched
+from wavemix.launch.weights import Source, find_source, write_start
 from wavemix.tasks import TASKS
 from wavemix.tracking import read_rows
 from wavemix.tracking.mlflow import Tracked, add_model, mirrored
-from wavemix.training.checkpoint import WEIGHTS, folder_of, newest_checkpoint, read_meta
-from wavemix.training.loop import num_steps
-from wavemix.training.state import Best
+from wavemix.training.checkpoint import folder_of, newest_checkpoint, place_of, read_meta, scored_weights
+from wavemix.training.phases import most_steps, next_phase
+from wavemix.training.state import Best, Place
 from wavemix.training.trained import save_trained
 
 LAUNCHERS: Mapping[str, Launcher] = {"local": local.launch, "ray": ray_train.launch}
 
 NOT_REPRODUCIBLE = ("time", "train/samples_per_second")
+
+SERVED = ("classification",)
+"""The tasks whose models ``wavemix.pyfunc`` can serve, and which are therefore models in MLflow."""
 
 
 @dataclass(frozen=True)
@@ -45,35 +48,45 @@ class Planned:
     manifest: Manifest
     run_key: str
     run_dir: Path
-    num_steps: int
+    steps_per_epoch: int
+    weights: Source | None
 
     @property
     def checkpoints(self) -> Path:
         return self.run_dir / "checkpoints"
 
-    def last_meta(self) -> dict[str, Any] | None:
-        """What the newest whole checkpoint says of itself; None before the first."""
+    @property
+    def start(self) -> Path | None:
+        """Where the run's own copy of the weights lies that it starts from."""
+        return self.run_dir / "start.safetensors" if self.weights else None
+
+    @property
+    def most_steps(self) -> int:
+        return most_steps(self.experiment.recipe, self.steps_per_epoch)
+
+    def place(self) -> Place | None:
+        """Where the run stands by its newest whole checkpoint; None before the first."""
         newest = newest_checkpoint(self.checkpoints)
-        return read_meta(newest) if newest else None
+        return place_of(read_meta(newest)) if newest else None
 
     def is_finished(self) -> bool:
-        meta = self.last_meta()
-        return meta is not None and meta["step"] >= self.num_steps
+        place = self.place()
+        return place is not None and next_phase(place, self.experiment.recipe, self.steps_per_epoch) is None
 
 
 def best_of(planned: Planned) -> Best:
     """The best score of a run that has a checkpoint, and the step that reached it."""
-    meta = planned.last_meta()
-    if meta is None or meta["best"] is None:
+    place = planned.place()
+    if place is None or place.best is None:
         raise TrainingError(f"{planned.run_dir}: no checkpoint yet, so there is no best one")
-    return Best(**meta["best"])
+    return place.best
 
 
 def plan(params: Params, name: str, experiment: Experiment) -> Planned:
-    """Find the data and the identity of an experiment.
+    """Find the data, the weights to start from and the identity of an experiment.
 
     Raises:
-        DataError: Its shards are missing or have another size than promised.
+        DataError: Its shards are missing or have another size than promised, or its weights cannot be had.
         ConfigError: Its batch cannot be dealt to the workers.
     """
     manifest = read_manifest(Path(params.storage.shards) / experiment.data)
@@ -89,9 +102,10 @@ def plan(params: Params, name: str, experiment: Experiment) -> Planned:
         raise DataError(f"{manifest.folder}: holds {manifest.schema}; task {experiment.task.name} needs {needed}")
     workers = params.launch.num_workers if params.launch.launcher == "ray" else 1
     deal = Deal(manifest.num_samples("train"), experiment.recipe.global_batch, 0, workers, experiment.recipe.tail)
-    key = run_key(experiment, manifest.sha256, code_version())
+    weights = find_source(params, experiment)
+    key = run_key(experiment, manifest.sha256, code_version(), weights.sha256 if weights else None)
     run_dir = Path(params.storage.runs).absolute() / key
-    return Planned(name, experiment, manifest, key, run_dir, num_steps(experiment.recipe, deal))
+    return Planned(name, experiment, manifest, key, run_dir, deal.steps_per_epoch, weights)
 
 
 def job_of(planned: Planned, params: Params) -> Job:
@@ -100,6 +114,7 @@ def job_of(planned: Planned, params: Params) -> Job:
         shards=planned.manifest.folder.absolute(),
         run_dir=planned.run_dir,
         run_key=planned.run_key,
+        start=planned.start,
         loader_workers=params.launch.loader_workers,
         system_every_seconds=params.tracking.system_every_seconds,
     )
@@ -114,6 +129,7 @@ def tracked_run(planned: Planned, params: Params, *, parent_run_id: str | None =
         "git_commit": _git_commit(),
         "data_sha256": planned.manifest.sha256,
         "code_version": code_version(),
+        **_digest_of_weights(planned),
         **({"mlflow.parentRunId": parent_run_id} if parent_run_id else {}),
     }
     return Tracked(
@@ -138,14 +154,19 @@ def train_experiment(params: Params, name: str) -> None:
         if not planned.is_finished():  # the first process asks the same of the same files
             launch(job_of(planned, params), params.launch)
         return
-    note = {"experiment": name, "run_key": planned.run_key, "config": planned.experiment.model_dump(mode="json")}
+    note = {
+        "experiment": name,
+        "run_key": planned.run_key,
+        **_digest_of_weights(planned),
+        "config": planned.experiment.model_dump(mode="json"),
+    }
     write_aside(planned.run_dir / "run.json", (json.dumps(note, indent=1) + "\n").encode())
     tracked = tracked_run(planned, params)
     with mirrored(tracked, planned.run_dir):
         train_watched(planned, params)
     target = Path(params.storage.results) / "experiments" / name / "train"
     export(planned, target)
-    if tracked:
+    if tracked and planned.experiment.task.name in SERVED:
         add_model(
             tracked,
             code=PACKAGE / "pyfunc.py",
@@ -160,15 +181,24 @@ def train_watched(planned: Planned, params: Params) -> None:
     launch = LAUNCHERS[params.launch.launcher]
     if planned.is_finished():
         return
-    with watched(planned.name, planned.run_dir / "metrics.jsonl", num_steps=planned.num_steps):
+    prepare_start(planned)
+    with watched(planned.name, planned.run_dir / "metrics.jsonl", most_steps=planned.most_steps):
         launch(job_of(planned, params), params.launch)
     if not planned.is_finished():
-        raise TrainingError(f"{planned.run_dir}: the launcher ended before step {planned.num_steps}; run it again")
+        raise TrainingError(f"{planned.run_dir}: the launcher ended before the recipe did; run it again")
+
+
+def prepare_start(planned: Planned) -> None:
+    """Put the weights to start from where all processes find them; nothing is left to do for a run that goes on."""
+    if planned.weights and planned.start:
+        write_start(planned.weights, planned.experiment, planned.manifest.classes, planned.start)
 
 
 def export(planned: Planned, target: Path) -> None:
     """Write the best weights, what they need to be used, and the curves. The same run gives the same bytes."""
     best, manifest, experiment = best_of(planned), planned.manifest, planned.experiment
+    place = planned.place()
+    assert place is not None
     task = TASKS[experiment.task.name](experiment.task, manifest.classes)
     with torch.device("meta"):
         num_parameters = sum(parameter.numel() for parameter in task.build_model().parameters())
@@ -181,16 +211,21 @@ def export(planned: Planned, target: Path) -> None:
         "goal": list(task.goal),
         "val_score": best.score,
         "step": best.step,
-        "num_steps": planned.num_steps,
+        "num_steps": place.step,
         "num_parameters": num_parameters,
+        **_digest_of_weights(planned),
         "data": {
             "name": manifest.name,
             "manifest_sha256": manifest.sha256,
             "samples": {split: manifest.num_samples(split) for split in manifest.splits},
         },
     }
-    save_trained(target, folder_of(best.step, planned.checkpoints) / WEIGHTS, info)
+    save_trained(target, scored_weights(folder_of(best.step, planned.checkpoints)), info)
     write_aside(target / "curves.csv", _curves(planned.run_dir / "metrics.jsonl"))
+
+
+def _digest_of_weights(planned: Planned) -> dict[str, str]:
+    return {"weights_sha256": planned.weights.sha256} if planned.weights else {}
 
 
 def _curves(metrics: Path) -> bytes:

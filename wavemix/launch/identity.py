@@ -13,10 +13,14 @@ from wavemix.config import Experiment
 PACKAGE = Path(wavemix.__file__).parent
 
 DECIDES_NUMBERS = (
+    "color.py",
+    "data/augment.py",
     "data/decode.py",
     "data/loader.py",
     "data/location.py",
     "data/manifest.py",
+    "data/masks.py",
+    "data/mixing.py",
     "data/order.py",
     "data/reader.py",
     "data/schema.py",
@@ -47,7 +51,12 @@ def code_version() -> str:
     return digest.hexdigest()
 
 
-def run_key(experiment: Experiment, manifest_sha256: str, code: str) -> str:
-    """16 hex digits; the same for the same experiment, data and code."""
-    what = {"experiment": experiment.model_dump(mode="json"), "manifest": manifest_sha256, "code": code}
+def run_key(experiment: Experiment, manifest_sha256: str, code: str, weights_sha256: str | None = None) -> str:
+    """16 hex digits; the same for the same experiment, data, code and weights to start from.
+
+    Of the experiment only what trains it counts. Of the weights it is their content, wherever they lie.
+    """
+    trains = experiment.model_dump(mode="json", include={"data", "task", "recipe", "seed"})
+    weights = {"weights": weights_sha256} if weights_sha256 else {}
+    what = {"experiment": trains, "manifest": manifest_sha256, "code": code, **weights}
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]

@@ -84,12 +84,15 @@ def downloading() -> Iterator[Callable[[str, int, int], None]]:
 
 
 @contextmanager
-def watched(name: str, metrics: Path, *, num_steps: int) -> Iterator[None]:
-    """Show a training by the rows that it writes, wherever its processes are, while the block runs."""
+def watched(name: str, metrics: Path, *, most_steps: int) -> Iterator[None]:
+    """Show a training by the rows that it writes, wherever its processes are, while the block runs.
+
+    ``most_steps``: of a training in which no phase ends early.
+    """
     follower, stop = Follower(metrics), threading.Event()
 
     def follow(show: "Show") -> None:
-        loss, rate, seen = "", "", -1
+        loss, rate, text, seen = "", "", "", -1
         while True:
             ending = stop.wait(0.3)
             for row in follower.new_rows():
@@ -98,12 +101,14 @@ def watched(name: str, metrics: Path, *, num_steps: int) -> Iterator[None]:
                 scores = [f"{key[5:]} {value:.4f}" for key, value in row.items() if key.startswith("eval/")]
                 text = "  ".join([loss, *scores, rate])
                 if row["step"] >= seen:
-                    show(row["step"], text, bool(scores) and row["step"] == num_steps)
+                    show(row["step"], text, False)
                 seen = row["step"]
             if ending:
+                if seen >= 0:
+                    show(seen, text, True)
                 return
 
-    with _bar(name, num_steps) as show:
+    with _bar(name, most_steps) as show:
         thread = threading.Thread(target=follow, args=(show,), name="progress", daemon=True)
         thread.start()
         try:

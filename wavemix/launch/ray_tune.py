@@ -12,7 +12,7 @@ from wavemix.config import Experiment, Params, Sweep, changed_experiment, to_yam
 from wavemix.errors import TrainingError
 from wavemix.files import write_aside
 from wavemix.launch import ray_train
-from wavemix.launch.experiment import Planned, best_of, job_of, plan, tracked_run
+from wavemix.launch.experiment import Planned, best_of, job_of, plan, prepare_start, tracked_run
 from wavemix.launch.ray_session import ray_session
 from wavemix.tasks import TASKS, Goal
 from wavemix.tracking.mlflow import mirrored, sweep_parent
@@ -69,6 +69,7 @@ def _run_trials(
         if planned.is_finished():  # by an earlier sweep that drew the same
             tune.report({goal.metric: best_of(planned).score})
             return
+        prepare_start(planned)
         with mirrored(tracked_run(planned, params, parent_run_id=parent), planned.run_dir):
             ray_train.fit(job_of(planned, params), settings, callbacks=[TuneReportCallback()])
 

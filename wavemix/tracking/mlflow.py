@@ -6,6 +6,7 @@ The only place that imports mlflow besides ``wavemix.pyfunc``. It knows the run'
 import logging
 import math
 import os
+import tempfile
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from wavemix.errors import DataError
+from wavemix.files import write_aside
 from wavemix.tracking.jsonl import Follower, Row
 
 # Set before the import: no telemetry, and an unreachable server must cost seconds, not MLflow's minutes.
@@ -218,6 +221,40 @@ def add_model(tracked: Tracked, *, code: Path, package: Path, folder: Path, num_
         client.set_terminated(run_id)
     except Exception as error:
         log.warning("MLflow at %s did not take the model: %s", tracked.uri, _first_line(error))
+
+
+def fetch_weights(tracking_uri: str, uri: str, folder: Path) -> Path:
+    """The safetensors file of a model that ``add_model`` added, kept in ``folder`` under the model's own id.
+
+    Args:
+        tracking_uri: The MLflow that has the model.
+        uri: ``models:/NAME@ALIAS``, ``models:/NAME/VERSION`` or ``runs:/RUN_ID/model``; where it leads is asked anew
+            every time, and the model is downloaded once.
+        folder: Of this machine, or one that every node shares.
+
+    Raises:
+        DataError: MLflow does not answer, has no such model, or one of another make.
+    """
+    import mlflow  # noqa: PLC0415
+    from mlflow.artifacts import download_artifacts  # noqa: PLC0415
+    from mlflow.models import get_model_info  # noqa: PLC0415
+
+    client = _client(tracking_uri)
+    mlflow.set_tracking_uri(tracking_uri)
+    try:
+        info = get_model_info(uri)
+        kept = folder / f"{info.model_id}.safetensors"
+        if not kept.exists():
+            trained = info.flavors["python_function"]["artifacts"]["trained"]["path"]
+            lies = client.get_logged_model(info.model_id).artifact_location
+            with tempfile.TemporaryDirectory() as scratch:
+                fetched = download_artifacts(artifact_uri=f"{lies}/{trained}/model.safetensors", dst_path=scratch)
+                write_aside(kept, Path(fetched).read_bytes())
+    except KeyError:
+        raise DataError(f"weights.uri: {uri} in MLflow is no model that was trained here") from None
+    except Exception as error:  # whatever a server, a network or a database may raise
+        raise DataError(f"weights.uri: MLflow at {tracking_uri} has no {uri}: {_first_line(error)}") from None
+    return kept
 
 
 def _client(uri: str) -> Any:

@@ -18,11 +18,13 @@ class _Normalise(torch.autograd.Function):
     """``(x - mean) / sqrt(var + eps) * weight + bias`` with the mean and variance of all ranks' samples.
 
     One exchange forward (count, sum, sum of squares) and one backward (the two sums through which every output
-    depends on every input). Gradients of weight and bias are this rank's own: DDP sums them.
+    depends on every input). Gradients of weight and bias are this rank's own: DDP sums them. Half precision comes in
+    and goes out as such, and is computed in single, as in torch.
     """
 
     @staticmethod
     def forward(ctx: Any, x_nchw: Tensor, weight_c: Tensor, bias_c: Tensor, eps: float) -> tuple[Tensor, ...]:
+        dtype, x_nchw = x_nchw.dtype, x_nchw.to(torch.promote_types(x_nchw.dtype, torch.float32))
         mean_c = x_nchw.mean(PLACES)
         var_c = (x_nchw - _at(mean_c)).square_().mean(PLACES)
         # Sums in double precision: mean of squares minus square of mean cancels in single.
@@ -37,12 +39,13 @@ class _Normalise(torch.autograd.Function):
         normal_nchw = (x_nchw - _at(mean_c.to(x_nchw.dtype))).mul_(_at(inverse_c))
         ctx.save_for_backward(normal_nchw, weight_c, inverse_c, total)
         ctx.mark_non_differentiable(mean_c, var_c, total)
-        return torch.addcmul(_at(bias_c), normal_nchw, _at(weight_c)), mean_c, var_c, total
+        y_nchw = torch.addcmul(_at(bias_c), normal_nchw, _at(weight_c)).to(dtype)
+        return y_nchw, mean_c, var_c, total
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        dy_nchw = gradients[0].contiguous()
         normal_nchw, weight_c, inverse_c, total = ctx.saved_tensors
+        dy_nchw = gradients[0].contiguous().to(normal_nchw.dtype)
         dbias_c = dy_nchw.sum(PLACES)
         dweight_c = (dy_nchw * normal_nchw).sum(PLACES)
         sums = torch.cat([dbias_c, dweight_c]).double()

@@ -1,8 +1,8 @@
 """Checkpoints on disk: whole or absent, checked when read, and never able to run code.
 
-A checkpoint is a folder ``step-00000120`` with the weights (safetensors), the optimizer (read back with
-``weights_only=True``) and ``meta.json``, which names both with their digests and is written last; then the folder gets
-its name. It knows no task, no loop, and no launcher.
+A checkpoint is a folder ``step-00000120`` with the weights and, where the recipe keeps one, their average (both
+safetensors), the optimizer (read back with ``weights_only=True``) and ``meta.json``, which names all with their digests
+and is written last; then the folder gets its name. It knows no task, no loop, and no launcher.
 """
 
 import json
@@ -15,14 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from wavemix.errors import CheckpointError
 from wavemix.files import sha256_of, sync_folder
-from wavemix.training.state import Best, TrainState
+from wavemix.training.state import Best, Place, TrainState
 
-FORMAT = 2
-WEIGHTS, OPTIMIZER, META = "model.safetensors", "optimizer.pt", "meta.json"
+FORMAT = 3
+WEIGHTS, AVERAGE, OPTIMIZER, META = "model.safetensors", "average.safetensors", "optimizer.pt", "meta.json"
 
 log = logging.getLogger(__name__)
 
@@ -43,16 +45,17 @@ def save_checkpoint(state: TrainState, root: Path, *, loader: Mapping[str, Any],
     aside = root / f".{final.name}.partial"
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in state.model.state_dict().items()}
-    save_file(weights, aside / WEIGHTS)
+    _save_weights(state.model, aside / WEIGHTS)
+    if state.average is not None:
+        _save_weights(state.average, aside / AVERAGE)
     torch.save(state.optimizer.state_dict(), aside / OPTIMIZER)
     meta = {
         "format": FORMAT,
-        "step": state.step,
-        "phase": state.phase,
+        **state.place._asdict(),
         "best": state.best._asdict() if state.best else None,
         "loader": dict(loader),
-        "files": {name: _synced_digest(aside / name) for name in (WEIGHTS, OPTIMIZER)},
+        "scaler": state.scaler.state_dict(),
+        "files": {path.name: _synced_digest(path) for path in sorted(aside.iterdir())},
     }
     (aside / META).write_text(json.dumps(meta, indent=1))
     _synced_digest(aside / META)
@@ -107,29 +110,50 @@ def read_meta(folder: Path) -> dict[str, Any]:
     return meta
 
 
+def place_of(meta: Mapping[str, Any]) -> Place:
+    """Where the run stood whose checkpoint has this ``meta.json``."""
+    return Place(meta["step"], meta["phase"], meta["phase_start"], Best(**meta["best"]) if meta["best"] else None)
+
+
 def load_checkpoint(state: TrainState, folder: Path) -> None:
     """Put the checkpoint into a state whose optimizer belongs to the checkpoint's phase."""
     meta = read_meta(folder)
-    load_weights(state, folder)
+    _load_weights(state.model, folder / WEIGHTS)
+    if state.average is not None:
+        _load_weights(state.average, folder / AVERAGE)
     try:
         state.optimizer.load_state_dict(torch.load(folder / OPTIMIZER, map_location="cpu", weights_only=True))
+        state.scaler.load_state_dict(meta["scaler"])
     except (pickle.UnpicklingError, RuntimeError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"{folder}: its {OPTIMIZER} is not one of this optimizer: {reason}") from None
-    state.step, state.phase = meta["step"], meta["phase"]
-    state.best = Best(**meta["best"]) if meta["best"] else None
+    state.step, state.phase, state.phase_start, state.best = place_of(meta)
 
 
-def load_weights(state: TrainState, folder: Path) -> None:
-    """Put the checkpoint's weights into the model, in place.
+def scored_weights(folder: Path) -> Path:
+    """The file with the weights that were evaluated: the average where there is one."""
+    return folder / AVERAGE if (folder / AVERAGE).exists() else folder / WEIGHTS
+
+
+def load_scored(state: TrainState, folder: Path) -> None:
+    """Put the weights that were evaluated into the model, and into its average, in place.
 
     Raises:
         CheckpointError: They are of another model.
     """
+    for model in dict.fromkeys((state.model, state.scored)):
+        _load_weights(model, scored_weights(folder))
+
+
+def _save_weights(model: nn.Module, path: Path) -> None:
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}, path)
+
+
+def _load_weights(model: nn.Module, path: Path) -> None:
     try:
-        state.model.load_state_dict(load_file(folder / WEIGHTS))
-    except (RuntimeError, OSError) as error:
-        raise CheckpointError(f"{folder}: its weights do not fit this model: {str(error).splitlines()[0]}") from None
+        model.load_state_dict(load_file(path))
+    except (RuntimeError, OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: its weights do not fit this model: {str(error).splitlines()[0]}") from None
 
 
 def _synced_digest(path: Path) -> str:

@@ -5,30 +5,30 @@ It knows a task by its protocol, and its surroundings by two callables: ``log(st
 """
 
 import math
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
-from torch import Tensor
 
 from wavemix.config import Recipe
 from wavemix.data import Deal
 from wavemix.data.loader import Batch
-from wavemix.distributed import copy_buffers_from_first_rank, rank, sum_over_ranks, world_size
+from wavemix.distributed import copy_buffers_from_first_rank, rank
 from wavemix.errors import TrainingError
 from wavemix.tasks.base import Task
-from wavemix.training.checkpoint import folder_of, load_weights
+from wavemix.training.average import update_average
+from wavemix.training.checkpoint import folder_of, load_scored
 from wavemix.training.evaluation import evaluate, to_device
-from wavemix.training.optim import build_optimizer, phase_of
+from wavemix.training.meter import Meter
+from wavemix.training.optim import build_optimizer
+from wavemix.training.phases import is_evaluated, next_phase
+from wavemix.training.schedules import learning_rate
 from wavemix.training.state import Best, TrainState, seed_step
+from wavemix.training.step import train_step
 
 Log = Callable[[int, Mapping[str, float]], None]
 Report = Callable[[Mapping[str, float], Path | None], None]
-
-
-def num_steps(recipe: Recipe, deal: Deal) -> int:
-    return deal.steps_per_epoch * sum(phase.num_epochs for phase in recipe.phases)
 
 
 def fit(
@@ -46,80 +46,50 @@ def fit(
     log: Log,
     report: Report,
 ) -> None:
-    """Train from ``state.step`` to the end of the recipe; evaluate, save and report after every epoch."""
-    meter = _Meter()
-    while state.step < num_steps(recipe, deal):
-        if (phase := phase_of(state.step, recipe.phases, deal.steps_per_epoch)) != state.phase:
+    """Train from ``state.step`` to the end of the last phase; evaluate, save and report as often as the recipe says."""
+    meter = Meter(checkpoints)
+    while (phase := next_phase(state.place, recipe, deal.steps_per_epoch)) is not None:
+        if phase != state.phase:
             _start_phase(state, recipe, phase, checkpoints)
 
         batch = to_device(next(train_batches), device)
         seed_step(seed, state.step, rank())  # after the loader, which draws a number when it starts
-        loss = train_step(state, task, batch, deal.weight(state.step))
-        batch_size = deal.batch(state.step).stop - deal.batch(state.step).start
+        batch = task.train_batch(batch, np.random.default_rng([seed, state.step, rank()]))
+        lr = learning_rate(recipe.phases[phase], state.step - state.phase_start, deal.steps_per_epoch)
+        for group in state.optimizer.param_groups:
+            group["lr"] = lr
+        loss = train_step(state, task, recipe, deal, batch, device)
+        if state.average is not None and recipe.ema_decay is not None:
+            update_average(state.average, state.model, decay=recipe.ema_decay, num_updates=state.step)
+        meter.add(loss, deal.batch(state.step))
         state.step += 1
 
-        meter.add(loss, batch_size)
-        epoch_ends = state.step % deal.steps_per_epoch == 0
-        if epoch_ends or state.step % recipe.log_every_steps == 0:
-            numbers = {"epoch": state.step / deal.steps_per_epoch, "train/lr": state.optimizer.param_groups[0]["lr"]}
-            log(state.step, {**numbers, **meter.read(state.step, checkpoints)})
+        if state.step % deal.steps_per_epoch == 0 or state.step % recipe.log_every_steps == 0:
+            numbers = {"epoch": state.step / deal.steps_per_epoch, "train/lr": lr}
+            log(state.step, {**numbers, **meter.read(state)})
 
-        if epoch_ends:
-            copy_buffers_from_first_rank(state.model)
-            metrics = task.summary(evaluate(state.model, task, eval_batches(), device))
-            score = metrics[task.goal.metric]
-            if state.best is None or task.goal.is_better(score, state.best.score):
-                state.best = Best(score, state.step)
+        if is_evaluated(state.place, recipe, deal.steps_per_epoch):
+            for model in dict.fromkeys((state.model, state.scored)):
+                copy_buffers_from_first_rank(model)
+            # In float32 whatever the recipe's precision: scores are those of the weights, as in the stage `evaluate`.
+            metrics = task.summary(evaluate(state.scored, task, eval_batches(), device))
+            state.best = _best(state, task, metrics[task.goal.metric])
             log(state.step, {f"eval/{name}": value for name, value in metrics.items()})
             report(metrics, save(state))
-            meter = _Meter()  # evaluation time is not training time
-
-
-def train_step(state: TrainState, task: Task, batch: Mapping[str, Tensor], weight: float) -> Tensor:
-    """One optimizer step on this rank's part of the batch; returns its loss times its weight, detached."""
-    state.forward.train()
-    loss = task.loss(task.predict(state.forward, batch), batch) * weight
-    state.optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    state.optimizer.step()
-    return loss.detach()
+            meter = Meter(checkpoints)  # evaluation time is not training time
 
 
 def _start_phase(state: TrainState, recipe: Recipe, phase: int, checkpoints: Path) -> None:
     """The next optimizer starts from the best weights so far, as the authors' scripts do."""
     if state.best is not None:
-        load_weights(state, folder_of(state.best.step, checkpoints))
+        load_scored(state, folder_of(state.best.step, checkpoints))
     state.optimizer = build_optimizer(recipe.phases[phase], state.model.parameters())
-    state.phase = phase
+    state.phase, state.phase_start = phase, state.step
 
 
-class _Meter:
-    """Loss and rate since the last reading, over all ranks."""
-
-    def __init__(self) -> None:
-        self._reset()
-
-    def _reset(self) -> None:
-        self._losses: list[Tensor] = []
-        self._samples, self._since = 0, time.perf_counter()
-
-    def add(self, loss: Tensor, batch_size: int) -> None:
-        self._losses.append(loss)  # a tensor: nothing waits for the device here
-        self._samples += batch_size
-
-    def read(self, step: int, checkpoints: Path) -> dict[str, float]:
-        """Mean loss per sample and samples per second.
-
-        Raises:
-            TrainingError: On every rank, if the loss is not finite any more.
-        """
-        mine = torch.stack(self._losses).double().mean()
-        loss = float(sum_over_ranks(mine)) / world_size()  # waits for the device
-        if not math.isfinite(loss):
-            raise TrainingError(
-                f"the loss is {loss} at step {step}; lower the learning rate of this phase (recipe.phases). "
-                f"The last good checkpoint stays in {checkpoints}"
-            )
-        rate = self._samples / (time.perf_counter() - self._since)
-        self._reset()
-        return {"train/loss": loss, "train/samples_per_second": rate}
+def _best(state: TrainState, task: Task, score: float) -> Best:
+    if math.isnan(score):
+        raise TrainingError(f"eval/{task.goal.metric} is nan at step {state.step}, and ranks no checkpoint")
+    if state.best is None or not task.goal.is_better(score, state.best.score):
+        return state.best or Best(score, state.step, reached=state.step)
+    return Best(score, state.step, reached=state.best.reached if score == state.best.score else state.step)

@@ -30,7 +30,14 @@ MOST_WRONG, MOST_SHOWN = 20, 40
 
 
 def score(
-    trained: Trained, manifest: Manifest, target: Path, *, split: str = "test", batch_size: int, num_workers: int = 0
+    trained: Trained,
+    manifest: Manifest,
+    target: Path,
+    *,
+    split: str = "test",
+    other_data: bool = False,
+    batch_size: int,
+    num_workers: int = 0,
 ) -> dict[str, float]:
     """Score the model on the whole split in one process.
 
@@ -38,17 +45,26 @@ def score(
     and, where the task has them, in ``tables``: ``confusion.csv``, ``classes.csv`` and ``predictions.csv`` (a row per
     sample, in the data's order).
 
+    ``other_data``: the manifest is that of another data set, of the same classes, which the model has never seen.
+
     Returns:
         The metrics by name; those of the task's variants have the variant's name behind their own.
 
     Raises:
         DataError: The model was trained on other data: its scores would not be what they claim to be.
     """
-    if trained.info["data"]["manifest_sha256"] != manifest.sha256:
+    if not other_data and trained.info["data"]["manifest_sha256"] != manifest.sha256:
         raise DataError(
             f"{manifest.folder}: not the data that the model was trained on (another manifest digest), so its held-out "
             "part may not be held out; run `dvc repro` to train on it"
         )
+    for what, found, needed in (
+        ("samples", manifest.schema, trained.task.schema),
+        ("classes", list(manifest.classes), list(trained.info["classes"])),
+        ("the split", split, split if split in manifest.splits else " or ".join(manifest.splits)),
+    ):
+        if found != needed:
+            raise DataError(f"{manifest.folder}: cannot be scored: {what}: found {found!r}, needed {needed!r}"[:300])
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     shown: list[Rendered] = []
     answers: list[tuple[str, str]] = []
@@ -75,14 +91,14 @@ def score(
     for name, variant in trained.task.variants().items():
         others = trained.task.summary(measured(lambda _prediction, _batch: None, variant))
         metrics |= {f"{metric}_{name}": value for metric, value in others.items()}
-    found = {"split": split, "num_samples": manifest.num_samples(split), "metrics": metrics}
+    summary = {"split": split, "num_samples": manifest.num_samples(split), "metrics": metrics}
     tables = target / "tables"
     tables.mkdir(parents=True, exist_ok=True)  # DVC wants the folder, also of a task that has none
     _write_classes(tallies, manifest.classes, tables)
     if answers:
         write_aside(tables / "predictions.csv", _csv(["truth", "prediction"], answers))
     _write_samples(shown, target)
-    write_aside(target / "metrics.json", (json.dumps(found, indent=1) + "\n").encode())
+    write_aside(target / "metrics.json", (json.dumps(summary, indent=1) + "\n").encode())
     return metrics
 
 

@@ -4,31 +4,54 @@ Nothing else has to be kept. The order of samples and all random numbers follow 
 no loader state and no generator state. It knows no loop, no file and no task.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import nn, optim
+from torch.amp import GradScaler
 
 
 class Best(NamedTuple):
-    """The best score so far, and the step whose checkpoint holds its weights."""
+    """The best score so far, the newest step with it, whose checkpoint holds its weights, and the first one."""
 
     score: float
     step: int
+    reached: int
+
+
+class Place(NamedTuple):
+    """Where a run stands, and how it came there."""
+
+    step: int  # optimizer steps done
+    phase: int  # of the recipe: the one that did the last of them
+    phase_start: int  # the steps done when it began
+    best: Best | None
 
 
 @dataclass
 class TrainState:
-    """``forward`` is what a batch goes through: ``model`` itself, or its DistributedDataParallel wrapping."""
+    """``forward`` is what a batch goes through: ``model`` itself, or what compiles it and exchanges its gradients."""
 
     model: nn.Module
     forward: nn.Module
     optimizer: optim.Optimizer
-    step: int = 0  # optimizer steps done
-    phase: int = 0  # of the recipe
+    scaler: GradScaler = field(default_factory=lambda: GradScaler("cpu", enabled=False))  # of fp16's losses
+    average: nn.Module | None = None  # of the model's weights
+    step: int = 0
+    phase: int = 0
+    phase_start: int = 0
     best: Best | None = None
+
+    @property
+    def place(self) -> Place:
+        return Place(self.step, self.phase, self.phase_start, self.best)
+
+    @property
+    def scored(self) -> nn.Module:
+        """The model that is evaluated and kept."""
+        return self.model if self.average is None else self.average
 
 
 def seed_step(seed: int, step: int, rank: int) -> None:
