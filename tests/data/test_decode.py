@@ -11,7 +11,7 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from wavemix.data.decode import decode_image, decode_mask, encode_jpeg, encode_png, size_of, sniff
+from wavemix.data.decode import decode_image, decode_mask, encode_jpeg, encode_png, is_grey, size_of, sniff
 
 UInt8Image = NDArray[np.uint8]
 
@@ -440,3 +440,23 @@ def test_jpeg_is_close_and_smaller_with_less_quality() -> None:
     error = np.abs(decode_image(contents[95]).astype(int) - image[:, ::-1]).mean()
     assert error < 12
     assert decode_image(contents[95]).shape == image.shape
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "grey"),
+    [
+        ("L", "PNG", True),
+        ("LA", "PNG", True),
+        ("1", "PNG", True),
+        ("I;16", "PNG", True),
+        ("L", "JPEG", True),
+        ("RGB", "PNG", False),
+        ("RGBA", "PNG", False),
+        ("P", "PNG", False),
+        ("RGB", "JPEG", False),
+    ],
+)
+def test_a_picture_is_grey_by_its_channels_and_not_by_its_colours(mode: str, kind: str, grey: bool) -> None:
+    buffer = io.BytesIO()
+    Image.new(mode, (5, 4)).save(buffer, kind)
+    assert is_grey(buffer.getvalue()) is grey

@@ -297,7 +297,7 @@ def test_the_catalogue_can_be_trusted() -> None:
 
 
 def test_every_published_set_is_in_one_of_both_lists() -> None:
-    own = {"digits", "photographs", "image_folder", "mask_folder", "flat_folder"}
+    own = {"digits", "photographs", "scenes", "image_folder", "mask_folder", "flat_folder"}
     sections = Source.__args__[0].__args__  # type: ignore[attr-defined]
     sources = {name for section in sections for name in section.model_fields["name"].annotation.__args__}
     assert sources - own == {name for name in DOWNLOADS if not name.endswith(("_large", "_extra"))} | set(BY_HAND)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from factories.tiny import as_it_is
+from wavemix.config.tasks import Augment
 from wavemix.data import Deal, LabelledImage, Manifest
 from wavemix.data.loader import eval_batches, set_stream, train_batches
 from wavemix.errors import DataError
@@ -24,7 +25,8 @@ IMPORTABLE = Classification(
     image_size=8,
     mean=(0.5,),
     std=(0.5,),
-    augment={"shift": 0.2, "scale": 0.2, "rotate": 30.0, "horizontal_flip_prob": 0.5},
+    augment=Augment(shift=0.2, scale=0.2, rotate=30.0, horizontal_flip_prob=0.5),
+    loss_name="cross_entropy",
     label_smoothing=0.0,
 )
 

@@ -161,7 +161,7 @@ def test_image_pair(scale: int) -> None:
     assert sample.low.keys() == {scale}
     np.testing.assert_array_equal(sample.low[scale], low)
     fields = sample.fields()
-    assert fields.keys() == {"high", "low"}
+    assert fields.keys() == {"high", "low", "grey"}
     assert fields["high"].shape == (3, 6 * scale, 5 * scale)
     np.testing.assert_array_equal(fields["low"], low.transpose(2, 0, 1))
     assert fields["low"].flags.c_contiguous

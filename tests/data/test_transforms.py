@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wavemix.data.transforms import augmenter, resize_and_crop, to_channels
+from wavemix.data.transforms import augmenter, random_crop, resize, resize_and_crop, resize_mask, to_channels
 
 PLAIN = {"shift": 0.0, "scale": 0.0, "rotate": 0.0, "horizontal_flip_prob": 0.0}
 
@@ -88,3 +88,51 @@ def test_each_setting_has_an_effect_and_leaves_the_picture_given_alone(setting: 
     changed = augmenter(**{**PLAIN, setting: amount})(image, np.random.default_rng(0))
     assert not np.array_equal(changed, image)
     np.testing.assert_array_equal(image, before)
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_a_picture_and_its_mask_are_resized_to_the_same_places(exact: bool) -> None:
+    mask = np.zeros((12, 16), np.uint8)
+    mask[3:9, 4:10] = 1
+    image = np.repeat(mask[:, :, None] * 255, 3, axis=2)
+    larger, larger_mask = resize(image, (24, 48), exact=exact), resize_mask(mask, (24, 48))
+    assert (larger.shape, larger_mask.shape) == ((24, 48, 3), (24, 48))
+    assert (larger_mask[6:18, 12:30] == 1).all()
+    assert larger_mask.sum() == 12 * 18
+    np.testing.assert_array_equal(larger[:, :, 0] > 127, larger_mask == 1)
+
+
+def test_a_mask_keeps_its_numbers_when_it_is_resized() -> None:
+    mask = np.random.default_rng(0).choice(np.array([0, 7, 255], np.uint8), (30, 40))
+    smaller = resize_mask(mask, (13, 17))
+    assert smaller.shape == (13, 17)
+    assert set(np.unique(smaller)) == {0, 7, 255}
+    assert resize_mask(mask, (30, 40)) is mask
+
+
+def test_resizing_takes_the_pixels_of_pillow_where_it_is_exact(image: np.ndarray) -> None:
+    whole = np.asarray(Image.fromarray(image).resize((9, 7), Image.Resampling.BICUBIC))
+    np.testing.assert_array_equal(resize(image, (7, 9), exact=True), whole)
+    assert np.abs(resize(image, (7, 9), exact=False).astype(int) - whole).max() <= 2
+
+
+def test_a_crop_takes_the_same_part_of_both_and_reaches_every_place(image: np.ndarray) -> None:
+    mask = image[:, :, 0]  # so each of its numbers tells where it is from
+    generator = np.random.default_rng(0)
+    places = set()
+    for _ in range(300):
+        part, part_of_mask = random_crop(image, mask, (9, 14), generator, colour=(1, 2, 3), ignored=255)
+        assert part.shape == (9, 14, 3)
+        np.testing.assert_array_equal(part[:, :, 0], part_of_mask)
+        places.add(part.tobytes())
+    assert len(places) == 4 * 4
+
+
+def test_what_is_too_small_for_a_crop_is_filled_up(image: np.ndarray) -> None:
+    mask = np.zeros((12, 17), np.uint8)
+    generator = np.random.default_rng(0)
+    whole, whole_mask = random_crop(image, mask, (14, 17), generator, colour=(1, 2, 3), ignored=255)
+    np.testing.assert_array_equal(whole[:12], image)
+    assert (whole[12:] == (1, 2, 3)).all()
+    assert (whole_mask[:12] == 0).all()
+    assert (whole_mask[12:] == 255).all()

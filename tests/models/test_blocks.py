@@ -95,6 +95,31 @@ def test_dropout_is_the_hidden_one_and_only_in_training() -> None:
     assert torch.equal(block(x_bdhw), block(x_bdhw))
 
 
+@pytest.mark.parametrize("size", [(8, 8), (7, 10)])
+def test_stochastic_depth_leaves_a_block_out_for_some_samples(size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    block = WaveMixBlock(8, levels=2, drop_path=0.6)
+    x_bdhw = torch.randn(200, 8, *size)
+    with torch.no_grad():
+        added_bdhw = block(x_bdhw, add_input=True) - x_bdhw
+        left_out_b = (added_bdhw == 0).flatten(1).all(dim=1)
+        assert 100 < int(left_out_b.sum()) < 140
+        torch.testing.assert_close(added_bdhw[~left_out_b], block(x_bdhw)[~left_out_b] / 0.4, rtol=1e-4, atol=1e-5)
+
+
+def test_stochastic_depth_is_for_training_alone() -> None:
+    plain, dropping = WaveMixBlock(8).eval(), WaveMixBlock(8, drop_path=0.5).eval()
+    dropping.load_state_dict(plain.state_dict())
+    x_bdhw = torch.randn(16, 8, 8, 8)
+    assert torch.equal(dropping(x_bdhw, add_input=True), plain(x_bdhw, add_input=True))
+
+
+def test_without_dropping_nothing_is_drawn() -> None:
+    block, state = WaveMixBlock(8), torch.get_rng_state()
+    block(torch.ones(2, 8, 8, 8), add_input=True)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 @pytest.mark.parametrize("dim", [0, 2, 10, 30, -4])
 def test_unfit_dim_is_refused(dim: int) -> None:
     with pytest.raises(ValueError, match=f"multiple of 4.*got {dim}"):
@@ -263,7 +288,8 @@ def test_residuals_are_added_block_by_block() -> None:
 
 def step_of_blocks(checkpoint_blocks: bool, dropout: float, levels: int) -> dict[str, Tensor]:
     torch.manual_seed(0)
-    blocks = nn.ModuleList(WaveMixBlock(8, levels=levels, dropout=dropout) for _ in range(3)).double()
+    how = {"levels": levels, "dropout": dropout, "drop_path": dropout}
+    blocks = nn.ModuleList(WaveMixBlock(8, **how) for _ in range(3)).double()
 
     class Residuals(nn.Module):
         def __init__(self) -> None:
@@ -331,6 +357,8 @@ def arguments(**changed: Any) -> dict[str, Any]:
         ({"expand": "bilinear", "ff_dim": 5}, "takes 8 channels here, so ff_dim can't be 5"),
         ({"dropout": 1.5}, "between 0 and 1"),
         ({"dropout": -0.5}, "between 0 and 1"),
+        ({"drop_path": 1.0}, "drop_path must be at least 0 and below 1, got 1.0"),
+        ({"drop_path": -0.1}, "drop_path must be at least 0 and below 1, got -0.1"),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(changed: dict[str, Any], message: str) -> None:

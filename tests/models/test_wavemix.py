@@ -176,6 +176,15 @@ def test_patches_that_images_do_not_fill_are_filled_with_zeros(size: tuple[int, 
         torch.testing.assert_close(model(images), model(filled)[..., : size[0], : size[1]])
 
 
+def test_stochastic_depth_grows_with_the_depth() -> None:
+    def probs(**others: Any) -> list[float]:
+        return [block.drop_path for block in WaveMixClassifier(num_classes=5, dim=8, **others).blocks]
+
+    assert probs(depth=5, drop_path=0.2) == pytest.approx([0.0, 0.05, 0.1, 0.15, 0.2])
+    assert probs(depth=1, drop_path=0.2) == [0.0]
+    assert probs(depth=3) == [0.0, 0.0, 0.0]
+
+
 @pytest.mark.parametrize(
     ("stem", "expected"),
     [

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wavemix.models import WaveMixSR, WaveMixSRV2
+from wavemix.models import WaveMixSR, WaveMixSRV2, fuse_for_inference, layer_by_layer
 from wavemix.models.wavemix_sr import enlarge
 
 
@@ -103,6 +103,39 @@ def test_the_answer_is_what_the_layers_make() -> None:
     with torch.no_grad():
         brightness = model(images(9, 10))[:, :1]
     torch.testing.assert_close(brightness, torch.full_like(brightness, 1.5))
+
+
+@pytest.mark.parametrize("make", [one, staged])
+@pytest.mark.parametrize("form", [lambda model: model, layer_by_layer, fuse_for_inference])
+def test_with_the_global_residual_an_untrained_network_is_the_interpolation(make: Any, form: Any) -> None:
+    model, expected = make(scale=4, global_residual=True), images(9, 10)
+    for scale in (4,) if make is one else (2, 2):
+        expected = enlarge(expected, scale, "bicubic")
+    with torch.no_grad():
+        torch.testing.assert_close(form(model)(images(9, 10)), expected, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("make", [one, staged])
+def test_the_global_residual_can_be_trained_from_there(make: Any) -> None:
+    model, target = make(global_residual=True).train(), enlarge(images(9, 10)[:, :1] / 2, 2, "bicubic")
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    losses = []
+    for _ in range(10):
+        loss = (model(images(9, 10))[:, :1] - target).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.5 * losses[0]
+    assert all(parameter.grad.abs().max() > 0 for parameter in model.parameters() if parameter.ndim == 4)
+
+
+@pytest.mark.parametrize("make", [one, staged])
+def test_the_global_residual_changes_no_other_weight(make: Any) -> None:
+    plain, residual = make().state_dict(), make(global_residual=True).state_dict()
+    assert plain.keys() == residual.keys()
+    changed = {name for name in plain if not torch.equal(plain[name], residual[name])}
+    assert {name.partition("tail.")[2] for name in changed} == {"1.weight", "1.bias"}
 
 
 @INTERPOLATIONS

@@ -3,15 +3,19 @@
 from wavemix.config.load import changed_experiment, load_params, to_yaml, with_leaf
 from wavemix.config.recipe import Phase, Recipe
 from wavemix.config.schema import Experiment, Launch, Params, Sweep
-from wavemix.config.tasks import Classification, Task
+from wavemix.config.tasks import Augment, Classification, Inpainting, Segmentation, SuperResolution, Task
 
 __all__ = [
+    "Augment",
     "Classification",
     "Experiment",
+    "Inpainting",
     "Launch",
     "Params",
     "Phase",
     "Recipe",
+    "Segmentation",
+    "SuperResolution",
     "Sweep",
     "Task",
     "changed_experiment",

@@ -113,6 +113,8 @@ def _check_names(params: Params, path: str) -> None:
 
     for key, experiment in params.experiments.items():
         known(f"experiments.{key}.data", experiment.data, params.data, "data")
+        for name in experiment.scored_on:
+            known(f"experiments.{key}.scored_on", name, params.data, "data")
         if mistake := experiment.task.mistake():
             raise ConfigError(f"{path}: experiments.{key}.task.{mistake}")
     for key, sweep in params.sweeps.items():

@@ -11,6 +11,7 @@ from wavemix.config.recipe import Recipe
 from wavemix.config.section import Name, PositiveFloat, PositiveInt, Prob, Section
 from wavemix.config.sources import Source
 from wavemix.config.tasks import Task
+from wavemix.config.weights import Weights
 
 # --- data: raw files -> shards ------------------------------------------------------------------------------------
 
@@ -36,13 +37,32 @@ class Data(Section):
 # --- experiments: shards -> trained model -----------------------------------------------------------------------
 
 
+class Printed(Section):
+    """A number that a paper prints for an experiment, to be shown beside ours; it decides nothing.
+
+    ``score`` is as printed: in per cent or dB. ``note`` says how the paper scored, or what it leaves open, where that
+    is not what stands here.
+    """
+
+    where: str
+    score: float | None = None
+    parameters: str = ""
+    note: str = ""
+
+
 class Experiment(Section):
-    """One result: a task trained on a data set by a recipe."""
+    """One result: a task trained on a data set by a recipe, from ``weights`` or from scratch (null).
+
+    The model is scored on the split test of its own data (else val), and on that of every data set in ``scored_on``.
+    """
 
     data: Name
     task: Task
     recipe: Recipe
     seed: Annotated[int, Field(ge=0)] = 0
+    weights: Weights | None = None
+    scored_on: tuple[Name, ...] = ()
+    paper: tuple[Printed, ...] = ()
 
 
 # --- sweeps ------------------------------------------------------------------------------------------------------
@@ -155,10 +175,14 @@ class Active(Section):
 
 
 class Params(Section):
-    """params.yaml as a whole."""
+    """params.yaml as a whole.
+
+    ``templates`` are pieces that experiments take over by YAML's ``<<: *name``; nothing reads them there.
+    """
 
     active: Active
     data: dict[Name, Data]
+    templates: dict[Name, Any] = Field(default_factory=dict)
     experiments: dict[Name, Experiment]
     sweeps: dict[Name, Sweep]
     launch: Launch

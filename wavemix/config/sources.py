@@ -28,20 +28,40 @@ class DigitsSource(Section):
 
 
 class PhotographsSource(Section):
-    """The colour photographs that scikit-image ships, cut into tiles; the split is by photograph."""
+    """The colour photographs that scikit-image ships, cut into tiles; the split is by photograph.
+
+    With ``scales`` the tiles have low resolutions too, and are for super-resolution.
+    """
 
     name: Literal["photographs"]
     tile: Annotated[int, Field(ge=16)]
+    scales: tuple[Scale, ...] = ()
+
+
+class ScenesSource(Section):
+    """Digits of scikit-learn pasted on photographs, with exact masks: synthetic, drawn from ``seed``."""
+
+    name: Literal["scenes"]
+    side: Annotated[int, Field(ge=32, le=128, multiple_of=2)]
+    num_train: Annotated[int, Field(ge=1)]
+    num_val: Annotated[int, Field(ge=1)]
+    num_test: Annotated[int, Field(ge=1)]
+    seed: Seed
 
 
 # --- a user's own pictures ----------------------------------------------------------------------------------------
 
 
 class ImageFolderSource(Section):
-    """A class per folder: ``<root>/<split>/<class>/<picture>`` with train and at least one of val and test."""
+    """A class per folder: ``<root>/<split>/<class>/<picture>`` with train and at least one of val and test.
+
+    Without a folder val a part of train can be drawn for it.
+    """
 
     name: Literal["image_folder"]
     root: str
+    val_fraction: Prob = 0.0
+    seed: Seed = 0
 
 
 class MaskFolderSource(Section):
@@ -195,6 +215,7 @@ class Galaxy10Source(Section):
 Source = Annotated[
     DigitsSource
     | PhotographsSource
+    | ScenesSource
     | ImageFolderSource
     | MaskFolderSource
     | FlatFolderSource

@@ -76,6 +76,16 @@ def decode_image(content: bytes, *, min_side: int = 0) -> UInt8Image:
         return np.asarray(picture.convert("RGB"))
 
 
+def is_grey(content: bytes) -> bool:
+    """Whether a picture was saved with one channel (and perhaps transparency), by its header.
+
+    Raises:
+        ValueError: It is empty or no picture.
+    """
+    with _opened(content) as picture:
+        return picture.mode in ("1", "L", "LA") or picture.mode.startswith("I")
+
+
 def decode_mask(content: bytes) -> UInt8Image:
     """A mask's class numbers ``[h, w]``: the values of a grey picture, or the indices of one with a palette.
 

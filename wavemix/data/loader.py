@@ -19,6 +19,7 @@ from wavemix.data.manifest import Manifest
 from wavemix.data.order import Deal, epoch_order, part
 from wavemix.data.reader import ShardReader
 from wavemix.data.schema import Record, Sample
+from wavemix.errors import DataError
 
 Batch = dict[str, Tensor]
 """A sample's fields, stacked: uint8 pictures ``[b, c, h, w]``, int64 labels ``[b]``."""
@@ -148,10 +149,21 @@ def set_stream(generator: np.random.Generator, *numbers: int) -> None:
 
 
 def stack(samples: Sequence[Fields]) -> Batch:
-    """Fields of samples -> a batch; pictures of unequal size are an error that the transform must prevent.
+    """Fields of samples -> a batch.
 
     In a loader process torch puts the batch at once into the memory that the other process will see.
+
+    Raises:
+        DataError: Pictures differ in size: the task's transforms leave it as it is.
     """
+    for name, first in samples[0].items():
+        for other in (sample[name] for sample in samples[1:]):
+            if other.shape != first.shape:
+                (height, width), (other_height, other_width) = first.shape[-2:], other.shape[-2:]
+                raise DataError(
+                    f"{name}: pictures of {width}x{height} and {other_width}x{other_height} cannot be in one batch; "
+                    "set recipe.eval_batch: 1 (and recipe.global_batch: 1 to train on whole pictures)"
+                )
     batch: Batch = default_collate([{name: _tensor(value) for name, value in sample.items()} for sample in samples])
     return batch
 

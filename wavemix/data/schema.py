@@ -13,7 +13,7 @@ from typing import ClassVar, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from wavemix.data.decode import UInt8Image, decode_image, decode_mask
+from wavemix.data.decode import UInt8Image, decode_image, decode_mask, is_grey
 from wavemix.errors import DataError
 
 IMAGE_EXTENSIONS = ("jpg", "png", "webp")
@@ -130,6 +130,7 @@ class ImagePair:
 
     ``high``: uint8 ``[h, w, 3]``, RGB, as published, in the shard under ``hr.png``.
     ``low``: by scale s, uint8 ``[h // s, w // s, 3]`` (rounded either way), in the shard under ``x2.png`` and so on.
+    ``grey``: whether the high one was published with one channel, which decides how it is scored.
     """
 
     schema: ClassVar[str] = "image_pair"
@@ -138,6 +139,7 @@ class ImagePair:
     key: str
     high: UInt8Image
     low: Mapping[int, UInt8Image]
+    grey: bool = False
 
     @classmethod
     def decode(cls, record: Record, *, scale: int | None = None) -> Self:
@@ -154,12 +156,13 @@ class ImagePair:
             raise DataError(
                 f"sample {record.key}: {high.shape[:2]} (h, w) in high resolution is not x{scale} of {low.shape[:2]}"
             )
-        return cls(record.key, high[: height * scale, : width * scale], {scale: low[:height, :width]})
+        grey = is_grey(_part(record, "hr")[1])
+        return cls(record.key, high[: height * scale, : width * scale], {scale: low[:height, :width]}, grey)
 
     def fields(self) -> Mapping[str, NDArray[np.generic]]:
-        """``high``: uint8 ``[3, h, w]``; ``low``: uint8 ``[3, h / s, w / s]`` of the only scale."""
+        """``high``: uint8 ``[3, h, w]``; ``low``: uint8 ``[3, h / s, w / s]`` of the only scale; ``grey``: bool."""
         (low,) = self.low.values()
-        return {"high": _planes(self.high), "low": _planes(low)}
+        return {"high": _planes(self.high), "low": _planes(low), "grey": np.array(self.grey)}
 
 
 SCHEMAS: Mapping[str, type[PlainImage] | type[LabelledImage] | type[MaskedImage] | type[ImagePair]] = {

@@ -3,7 +3,7 @@
 Evaluation takes Pillow's resizing, which all compare with; training torch's, which is five times as fast on a CPU and
 differs by 2 of 255 at most (benchmarks/loader.py).
 
-Pictures are uint8 ``[h, w, 3]`` RGB in 0..255, in and out.
+Pictures are uint8 ``[h, w, 3]`` RGB in 0..255, in and out; masks are class numbers, uint8 ``[h, w]``.
 """
 
 import os
@@ -34,6 +34,45 @@ def resize_and_crop(image: UInt8Image, size: int, *, exact: bool) -> UInt8Image:
         image = _resized_by_pillow(image, height, width) if exact else _resized_by_torch(image, height, width)
     top, left = (height - size) // 2, (width - size) // 2
     return image[top : top + size, left : left + size]
+
+
+def resize(image: UInt8Image, size: tuple[int, int], *, exact: bool) -> UInt8Image:
+    """The whole picture at ``size`` (h, w), antialiased bicubic, whatever becomes of its proportions."""
+    if image.shape[:2] == size:
+        return image
+    return _resized_by_pillow(image, *size) if exact else _resized_by_torch(image, *size)
+
+
+def resize_mask(mask: UInt8Image, size: tuple[int, int]) -> UInt8Image:
+    """The mask at ``size`` (h, w): each pixel has the class of the nearest one, for numbers have no mean."""
+    if mask.shape == size:
+        return mask
+    return np.asarray(Image.fromarray(mask).resize(size[::-1], Image.Resampling.NEAREST))
+
+
+def random_crop(
+    image: UInt8Image,
+    mask: UInt8Image,
+    size: tuple[int, int],
+    generator: np.random.Generator,
+    *,
+    colour: tuple[int, ...],
+    ignored: int,
+) -> tuple[UInt8Image, UInt8Image]:
+    """The same part of both, of ``size`` (h, w), drawn evenly.
+
+    What is too small is filled up at the bottom and on the right: with ``colour`` (RGB), and with pixels that are
+    ``ignored``.
+    """
+    missing = [max(0, wanted - side) for wanted, side in zip(size, mask.shape, strict=True)]
+    if any(missing):
+        (height, width), filled = mask.shape, tuple(np.add(mask.shape, missing))
+        padded, padded_mask = np.full((*filled, 3), colour, np.uint8), np.full(filled, ignored, np.uint8)
+        padded[:height, :width], padded_mask[:height, :width] = image, mask
+        image, mask = padded, padded_mask
+    top, left = (int(generator.integers(side - wanted + 1)) for side, wanted in zip(mask.shape, size, strict=True))
+    part = slice(top, top + size[0]), slice(left, left + size[1])
+    return image[part], mask[part]
 
 
 def _resized_by_pillow(image: UInt8Image, height: int, width: int) -> UInt8Image:

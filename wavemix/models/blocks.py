@@ -54,6 +54,7 @@ class WaveMixBlock(nn.Module):
         wavelet: str = "haar",
         mixer: MixerName = "dwt",
         deepest_only: bool = False,
+        drop_path: float = 0.0,
     ) -> None:
         """Make the convolutions with torch's default initialisation.
 
@@ -69,10 +70,13 @@ class WaveMixBlock(nn.Module):
             mixer: What mixes the tokens: the wavelet transform, or one of section 4.6's replacements for it.
             deepest_only: Whether the deepest level alone has a feed-forward network, expanded at once to full size
                 (table 14).
+            drop_path: Probability, in [0, 1), that a sample passes a residual block unchanged in training (stochastic
+                depth, arXiv 1603.09382); what the block adds to the others grows in proportion, as in timm.
 
         Raises:
             ValueError: If dim is not a positive multiple of 4, levels is outside 1..4 or does not fit the mixer, mult
-                or ff_dim is below 1, a name is unknown, or ff_dim does not fit the expansion.
+                or ff_dim is below 1, drop_path is out of range, a name is unknown, or ff_dim does not fit the
+                expansion.
             ModuleNotFoundError: If the wavelet needs PyWavelets and that is not installed.
         """
         super().__init__()
@@ -81,12 +85,15 @@ class WaveMixBlock(nn.Module):
         if levels not in range(1, 5):
             raise ValueError(f"levels must be 1, 2, 3 or 4, got {levels}")
         at_least_1(mult=mult, ff_dim=ff_dim)
+        if not 0 <= drop_path < 1:
+            raise ValueError(f"drop_path must be at least 0 and below 1, got {drop_path}")
         self.mixer = build_mixer(mixer, wavelet)
         num_bands, stride = PROPORTIONS[mixer]
         if stride == 1 and levels > 1:
             raise ValueError(f"the mixer {mixer!r} keeps the size, so levels must be 1, got {levels}")
         self.dim = dim
         self.levels = levels
+        self.drop_path = drop_path
         self.size_step = stride**levels
         self.can_fold = isinstance(self.mixer, HaarMixer) and not deepest_only
         self.composes = True  # False: the layers in turn, as `wavemix.models.fuse.layer_by_layer` asks for
@@ -135,6 +142,10 @@ class WaveMixBlock(nn.Module):
             mixed_bdhw = mixed_bdhw[..., :height, :width]
         if not add_input:
             return mixed_bdhw
+        if self.training and self.drop_path > 0:
+            keep_prob = 1 - self.drop_path
+            keep_b111 = mixed_bdhw.new_empty(len(mixed_bdhw), 1, 1, 1).bernoulli_(keep_prob)
+            mixed_bdhw = mixed_bdhw.mul_(keep_b111 / keep_prob)
         # In the memory of the result where that is possible: nothing else reads it, and the map is a large one.
         return mixed_bdhw.add_(x_bdhw) if fits and mixed_bdhw.dtype == x_bdhw.dtype else mixed_bdhw + x_bdhw
 

@@ -46,6 +46,7 @@ class WaveMixClassifier(nn.Module):
         mixer: MixerName = "dwt",
         head_dim: int | None = None,
         deepest_only: bool = False,
+        drop_path: float = 0.0,
         checkpoint_blocks: bool = False,
     ) -> None:
         """Make the network with torch's default initialisation.
@@ -67,6 +68,8 @@ class WaveMixClassifier(nn.Module):
             mixer: ``"dwt"``, or another for the ablations of section 4.6.
             head_dim: Channels of a 1x1 convolution before the average (e), or None for none.
             deepest_only: Whether a block mixes at its deepest level alone (table 14).
+            drop_path: Probability of the last block to be left out for a sample in training; it grows evenly with the
+                depth, from 0 of the first block (see `WaveMixBlock`).
             checkpoint_blocks: Whether to keep less of each block in training and compute it again (`add_residuals`).
 
         Raises:
@@ -76,7 +79,9 @@ class WaveMixClassifier(nn.Module):
         super().__init__()
         at_least_1(num_classes=num_classes, depth=depth, head_dim=head_dim)
         self.checkpoint_blocks = checkpoint_blocks
-        self.blocks = _blocks(depth, dim, levels, mult, ff_dim, dropout, expand, wavelet, mixer, deepest_only)
+        self.blocks = _blocks(
+            depth, dim, levels, mult, ff_dim, dropout, expand, wavelet, mixer, deepest_only, drop_path
+        )
         self.stem = build_stem(stem, in_channels=in_channels, dim=dim, stride=stride, patch_size=patch_size)
         self.composes = True  # False: the layers in turn, as `wavemix.models.fuse.layer_by_layer` asks for
         self.final = None if head_dim is None else nn.Conv2d(dim, head_dim, kernel_size=1)
@@ -179,7 +184,9 @@ class WaveMixSegmenter(nn.Module):
         self.size_step = patch_size if stem == "patchify" else 1
         self.keeps_size = (patch_size if stem == "patchify" else stride**2) == 4
         self.stem = build_stem(stem, in_channels=in_channels, dim=dim, stride=stride, patch_size=patch_size)
-        self.blocks = _blocks(depth, dim, levels, mult, ff_dim, dropout, expand, wavelet, mixer, deepest_only=False)
+        self.blocks = _blocks(
+            depth, dim, levels, mult, ff_dim, dropout, expand, wavelet, mixer, deepest_only=False, drop_path=0.0
+        )
         first, second = (dim // 2, dim // 4) if decoder_dims is None else decoder_dims
         self.decoder = LinearChain(
             nn.ConvTranspose2d(dim, first, kernel_size=4, stride=2, padding=1),
@@ -240,6 +247,7 @@ def _blocks(
     wavelet: str,
     mixer: MixerName,
     deepest_only: bool,
+    drop_path: float,
 ) -> nn.ModuleList:
     return nn.ModuleList(
         WaveMixBlock(
@@ -252,6 +260,7 @@ def _blocks(
             wavelet=wavelet,
             mixer=mixer,
             deepest_only=deepest_only,
+            drop_path=drop_path * number / max(1, depth - 1),
         )
-        for _ in range(depth)
+        for number in range(depth)
     )

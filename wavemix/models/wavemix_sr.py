@@ -21,12 +21,12 @@ Interpolation = Literal["bicubic", "bilinear"]
 class WaveMixSR(nn.Module):
     """Super-resolution: the picture is enlarged by interpolation, and its brightness goes through WaveMix blocks.
 
-    Cb and Cr are enlarged and left as they are. Nothing adds the enlarged Y to the result, and nothing clamps it.
+    Cb and Cr are enlarged and left as they are. Nothing clamps the result.
 
     Source: WaveMixSR (arXiv 2307.00430); ``wavemixsr/*.py`` of the authors' repository, where the interpolation
     differs from file to file: bicubic in model.py, bsd100_df2k.py, bsd100patch_df2k.py and urban100_div2k.py, bilinear
     in train_div2k.py, bsd100_div2k.py, set5_div2k.py, set14_div2k.py and test.py. Deliberate difference: sides that are
-    odd after enlarging, on which theirs fails, are padded and cropped in the blocks.
+    odd after enlarging, on which theirs fails, are padded and cropped in the blocks. Ours alone: ``global_residual``.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class WaveMixSR(nn.Module):
         ff_dim: int | None = None,
         dropout: float = 0.3,
         interpolation: Interpolation = "bicubic",
+        global_residual: bool = False,
         checkpoint_blocks: bool = False,
     ) -> None:
         """Make the network with torch's default initialisation.
@@ -51,6 +52,7 @@ class WaveMixSR(nn.Module):
             ff_dim: Channels before a block's transposed convolution; None stands for dim.
             dropout: Probability of dropping a hidden value in the blocks, in [0, 1].
             interpolation: ``"bicubic"`` or ``"bilinear"``, torch's, without antialiasing.
+            global_residual: Whether to add the enlarged Y to the result (`Luma`); False in the paper.
             checkpoint_blocks: Whether to keep less of each block in training and compute it again (`add_residuals`).
 
         Raises:
@@ -64,7 +66,7 @@ class WaveMixSR(nn.Module):
             raise ValueError(f"interpolation must be 'bicubic' or 'bilinear', got {interpolation!r}")
         self.scale = scale
         self.interpolation = interpolation
-        self.luma = Luma(dim, depth, mult, ff_dim, dropout, "deconv", checkpoint_blocks)
+        self.luma = Luma(dim, depth, mult, ff_dim, dropout, "deconv", global_residual, checkpoint_blocks)
 
     def forward(self, x_b3hw: Tensor) -> Tensor:
         """Enlarge images.
@@ -94,6 +96,7 @@ class WaveMixSRV2(nn.Module):
         mult: int = 1,
         dropout: float = 0.3,
         interpolation: Interpolation = "bicubic",
+        global_residual: bool = False,
         checkpoint_blocks: bool = False,
     ) -> None:
         """Make the network with torch's default initialisation.
@@ -105,6 +108,7 @@ class WaveMixSRV2(nn.Module):
             mult: Width of a block's hidden layer, in multiples of dim.
             dropout: Probability of dropping a hidden value in the blocks, in [0, 1].
             interpolation: ``"bicubic"`` or ``"bilinear"``, torch's, without antialiasing.
+            global_residual: Whether to add the enlarged Y to the result (`Luma`); False in the paper.
             checkpoint_blocks: Whether to keep less of each block in training and compute it again (`add_residuals`).
 
         Raises:
@@ -118,7 +122,7 @@ class WaveMixSRV2(nn.Module):
             raise ValueError(f"interpolation must be 'bicubic' or 'bilinear', got {interpolation!r}")
         self.interpolation = interpolation
         self.stages = nn.ModuleList(
-            Luma(dim, blocks, mult, None, dropout, "pixel_shuffle", checkpoint_blocks)
+            Luma(dim, blocks, mult, None, dropout, "pixel_shuffle", global_residual, checkpoint_blocks)
             for _ in range(scale.bit_length() - 1)
         )
 
@@ -130,7 +134,11 @@ class WaveMixSRV2(nn.Module):
 
 
 class Luma(nn.Module):
-    """Stem, blocks and tail for an enlarged Y: ``[b, 1, h, w]`` to the same shape."""
+    """Stem, blocks and tail for an enlarged Y: ``[b, 1, h, w]`` to the same shape.
+
+    With ``global_residual`` they make what is to be added to it, and the last layer starts at zero: an untrained
+    network is the interpolation then.
+    """
 
     def __init__(
         self,
@@ -140,10 +148,12 @@ class Luma(nn.Module):
         ff_dim: int | None,
         dropout: float,
         expand: ExpandName,
+        global_residual: bool,
         checkpoint_blocks: bool,
     ) -> None:
         """Make the layers."""
         super().__init__()
+        self.global_residual = global_residual
         self.checkpoint_blocks = checkpoint_blocks
         self.stem = LinearChain(
             nn.Conv2d(1, dim // 2, kernel_size=3, padding=1), nn.Conv2d(dim // 2, dim, kernel_size=3, padding=1)
@@ -154,11 +164,14 @@ class Luma(nn.Module):
         self.tail = LinearChain(
             nn.Conv2d(dim, dim // 2, kernel_size=3, padding=1), nn.Conv2d(dim // 2, 1, kernel_size=1)
         )
+        if global_residual:
+            for parameter in self.tail[-1].parameters():
+                nn.init.zeros_(parameter)
 
     def forward(self, y_b1hw: Tensor) -> Tensor:
         x_bdhw = self.stem(channels_last(y_b1hw))
         sharp_b1hw: Tensor = self.tail(add_residuals(x_bdhw, self.blocks, checkpoint_blocks=self.checkpoint_blocks))
-        return sharp_b1hw
+        return y_b1hw + sharp_b1hw if self.global_residual else sharp_b1hw
 
 
 def enlarge(x_bchw: Tensor, scale: int, interpolation: Interpolation) -> Tensor:

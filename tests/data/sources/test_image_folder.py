@@ -116,3 +116,20 @@ def test_a_missing_root_says_what_was_looked_for(tmp_path: Path) -> None:
 )
 def test_what_is_wrong_is_one_clear_error(error: Callable[[Tree], str], tree: Tree, told: str) -> None:
     assert error(tree) == told
+
+
+def test_without_a_folder_val_a_part_of_train_is_drawn_class_by_class(read: Reader) -> None:
+    tree = {f"{split}/{name}/{n}.png": picture(n) for split in ("train", "test") for name in "ab" for n in range(10)}
+    raw = read(tree, val_fraction=0.2, seed=1)
+    assert {split: len(items) for split, items in raw.items.items()} == {"val": 4, "train": 16, "test": 20}
+    assert sorted(item.label for item in raw.items["val"]) == [0, 0, 1, 1]
+    keys = [item.key for split in ("train", "val") for item in raw.items[split]]
+    assert sorted(keys) == sorted(f"{name}/{n}" for name in "ab" for n in range(10))
+    assert [item.key for item in read(tree, val_fraction=0.2, seed=1).items["val"]] == [
+        item.key for item in raw.items["val"]
+    ]
+
+
+def test_val_is_not_drawn_beside_a_folder_of_that_name(read: Reader) -> None:
+    with pytest.raises(DataError, match="has a folder val: leave val_fraction out"):
+        read(TREE, val_fraction=0.2)

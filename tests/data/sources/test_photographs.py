@@ -7,6 +7,8 @@ import pytest
 
 from wavemix.data.decode import decode_image
 from wavemix.data.raw.items import RawSet
+from wavemix.data.resize import crop_to_multiple, imresize
+from wavemix.data.schema import ImagePair, Record
 from wavemix.data.sources import photographs
 from wavemix.errors import DataError
 
@@ -41,9 +43,37 @@ def test_tiles_are_the_photograph_and_do_not_overlap(tiles: RawSet) -> None:
     np.testing.assert_array_equal(np.vstack(rows), decode_image(file.read()))
 
 
+def test_low_resolutions_are_cut_from_the_whole_photograph_made_small() -> None:
+    raw = photographs.read(tile=96, scales=(2, 3))
+    assert raw.schema == "image_pair"
+    items = raw.items["val"]  # 451x300 pixels: 4x3 tiles, and the width is no multiple of a scale
+    parts = [{role: decode_image(content) for role, content in raw.read(item.what).items()} for item in items]
+    assert [sorted(one) for one in parts] == [["hr", "x2", "x3"]] * 12
+    whole = decode_image(items[0].what[0].read())
+    expected = {"hr": whole, **{f"x{scale}": imresize(crop_to_multiple(whole, scale), 1 / scale) for scale in (2, 3)}}
+    for role, picture in expected.items():
+        rows = [np.hstack([one[role] for one in parts[start : start + 4]]) for start in (0, 4, 8)]
+        height, width = np.vstack(rows).shape[:2]
+        np.testing.assert_array_equal(np.vstack(rows), picture[:height, :width])
+
+
+def test_pairs_fit_together_as_the_task_needs_them() -> None:
+    raw = photographs.read(tile=48, scales=(4,))
+    pair = ImagePair.decode(
+        Record("a", {f"{role}.png": part for role, part in raw.read(raw.items["test"][5].what).items()})
+    )
+    assert (pair.high.shape, pair.low[4].shape, pair.grey) == ((48, 48, 3), (12, 12, 3), False)
+
+
+def test_a_tile_must_be_a_multiple_of_the_scale() -> None:
+    with pytest.raises(DataError, match=r"^a tile of 64 pixels cannot be cut at x3; take a multiple of 3$"):
+        photographs.read(tile=64, scales=(2, 3))
+
+
 def test_the_fingerprint_follows_the_tile(tiles: RawSet) -> None:
     assert photographs.read(tile=64).fingerprint == tiles.fingerprint
     assert photographs.read(tile=65).fingerprint != tiles.fingerprint
+    assert photographs.read(tile=64, scales=(2,)).fingerprint != tiles.fingerprint
 
 
 def test_a_tile_larger_than_a_photograph_is_refused() -> None:

@@ -3,6 +3,8 @@
 It decides which label id is which class; it knows nothing of shards.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from wavemix.data.admit import Rejected
@@ -54,9 +56,21 @@ def read(*, root: RawFolder, subset: bool) -> RawSet:
 
     Source: leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip; class numbers as in cityscapesscripts' labels.py.
     """
-    items = {split: _items(root, split, subset=subset) for split in COUNTS}
+    return _raw_set({split: _items(root, split, subset=subset) for split in COUNTS}, COUNTS)
+
+
+def read_val(*, root: RawFolder) -> RawSet:
+    """The pictures of val alone, as many as there are; the others need not be there.
+
+    Raises:
+        DataError: As ``read`` does.
+    """
+    return _raw_set({"val": _items(root, "val", subset=False)}, {})
+
+
+def _raw_set(items: dict[str, list[Item]], expected: Mapping[str, int]) -> RawSet:
     told = ((split, file.name, file.size) for split in items for item in items[split] for file in item.what)
-    return RawSet("image_with_mask", tuple(CLASSES.values()), items, _read, fingerprint_of(told), COUNTS)
+    return RawSet("image_with_mask", tuple(CLASSES.values()), items, _read, fingerprint_of(told), expected)
 
 
 def _items(root: RawFolder, split: str, *, subset: bool) -> list[Item]:

@@ -30,6 +30,19 @@ def read(*, root: RawFolder, classes: tuple[str, ...], void: tuple[int, ...]) ->
         DataError: ``train`` or both others are missing, a split is empty, or a picture or a mask is alone.
     """
     items = {split: _items(files, f"{root.path}/{split}") for split, files in splits_of(root).items()}
+    return _raw_set(items, classes, void)
+
+
+def read_folder(*, root: RawFolder, classes: tuple[str, ...], void: tuple[int, ...]) -> RawSet:
+    """The pictures of one folder with ``images`` and ``masks``, such as a split of the above, as split ``test``.
+
+    Raises:
+        DataError: There is none, or a picture or a mask is alone.
+    """
+    return _raw_set({"test": _items(root.under(""), str(root.path))}, classes, void)
+
+
+def _raw_set(items: dict[str, list[Item]], classes: tuple[str, ...], void: tuple[int, ...]) -> RawSet:
     told = ((split, file.name, file.size) for split in items for item in items[split] for file in item.what)
     return RawSet("image_with_mask", classes, items, partial(_read, void), fingerprint_of([void, *told]))
 

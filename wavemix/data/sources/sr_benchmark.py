@@ -45,14 +45,29 @@ def read(*, root: RawFolder, benchmark: str, scales: tuple[int, ...], low: str) 
         DataError: Nothing is there in any layout, a picture has no counterpart, or scales do not go together.
     """
     folder, files = _files(root, FOLDERS.get(benchmark, (benchmark,)))
-    pairs = _pairs(files, scales, low, f"{root.path}/{folder}")
+    return _raw_set(files, scales, low, f"{root.path}/{folder}", {"test": COUNTS[benchmark]})
+
+
+def read_folder(*, root: RawFolder, scales: tuple[int, ...], low: str) -> RawSet:
+    """The pictures of any set in one of these layouts: ``root`` is its own folder, whatever that is called.
+
+    Raises:
+        DataError: As ``read`` does.
+    """
+    return _raw_set(root.under(""), scales, low, str(root.path), {})
+
+
+def _raw_set(
+    files: list[RawFile], scales: tuple[int, ...], low: str, where: str, expected: Mapping[str, int]
+) -> RawSet:
+    pairs = _pairs(files, scales, low, where)
     return RawSet(
         schema="image_pair",
         classes=(),
         items={"test": [Item(key.replace(".", "_"), None, pair) for key, pair in pairs.items()]},
         read=reader_of(low, scales),
         fingerprint=fingerprint_of([low, scales, *told_of(pairs.values())]),
-        expected={"test": COUNTS[benchmark]},
+        expected=expected,
     )
 
 
@@ -75,7 +90,7 @@ def _pairs(files: list[RawFile], scales: tuple[int, ...], low: str, where: str) 
             break
     else:
         told = " or ".join(layout.high.format(s=scales[0]) for layout in LAYOUTS)
-        raise DataError(f"looked for {told} in {where}, found {files[0].name}")
+        raise DataError(f"looked for {told} in {where}, found {files[0].name if files else 'nothing'}")
     lows = {}
     for scale in scales:
         of_first, of_this = layout.high.format(s=scales[0]), layout.high.format(s=scale)
