@@ -5,9 +5,11 @@ import logging
 import sys
 from pathlib import Path
 
-from wavemix.config import load_params
+from wavemix import experiments
+from wavemix.config import Params, load_params
 from wavemix.errors import WaveMixError
 from wavemix.launch import shards
+from wavemix.score import command
 
 
 def main() -> None:
@@ -33,6 +35,12 @@ def _parser() -> argparse.ArgumentParser:
     info.add_argument(
         "pattern", nargs="?", default="*", metavar="NAME", help="all about one, or a pattern like '*_seg'"
     )
+    command.add_arguments(commands.add_parser("score", help="score any folder of pictures by a task's protocol"))
+    listed = commands.add_parser("experiments", help="list experiments: what is printed beside what was measured")
+    run = commands.add_parser("run", help="prepare, train and evaluate experiments, and write the report")
+    for one in (listed, run):
+        one.add_argument("names", nargs="*", metavar="NAME", help="in params.yaml, or a pattern: 'cifar10_*'")
+        one.add_argument("--where", metavar="PLACE", help="only what a paper prints there: 'table 13', 'section 4.6'")
     data = commands.add_parser("data", help="data sets of params.yaml: get, prepare, verify, repair, preview")
     actions = data.add_subparsers(dest="action", required=True)
     for action, what in {
@@ -67,9 +75,15 @@ def _call(arguments: argparse.Namespace) -> None:
         except ValueError as error:
             raise WaveMixError(str(error)) from None
         return
+    if arguments.command == "score":
+        command.run(arguments)
+        return
     params = load_params(arguments.params, arguments.set)
     if arguments.command == "check":
         print(f"{arguments.params}: {len(params.experiments)} experiments, {len(params.data)} data sets, all valid")
+        return
+    if arguments.command in ("experiments", "run"):
+        _experiments(params, arguments)
         return
     name = arguments.name
     if name not in params.data:
@@ -80,6 +94,19 @@ def _call(arguments: argparse.Namespace) -> None:
     else:
         actions = {"get": shards.get, "prepare": shards.prepare, "verify": shards.verify, "repair": shards.repair}
         actions[arguments.action](params, name)
+
+
+def _experiments(params: Params, arguments: argparse.Namespace) -> None:
+    if arguments.command == "run" and not arguments.names and not arguments.where:
+        raise WaveMixError("run: name experiments, or a place in a paper by --where; `wavemix experiments` lists them")
+    names = experiments.selected(params, arguments.names, where=arguments.where)
+    if arguments.command == "experiments":
+        for line in experiments.listing(params, names):
+            print(line)
+        return
+    changes = [word for change in arguments.set for word in ("--set", change)]
+    if code := experiments.run(params, names, options=["--params", arguments.params, *changes]):
+        sys.exit(code)
 
 
 if __name__ == "__main__":
