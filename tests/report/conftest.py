@@ -4,7 +4,7 @@ import json
 import math
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,6 +147,35 @@ class Tree:
         write_json(evaluation / "samples.json", samples)
         return evaluation
 
+    def score(self, name: str, metrics: Mapping[str, float], num_samples: int = 20, other: str = "") -> Path:
+        """Write a test split's scores alone, on the experiment's own data or on that of another name."""
+        folder = self.root / "experiments" / name / "evaluation" / (f"others/{other}" if other else "")
+        write_json(folder / "metrics.json", {"split": "test", "num_samples": num_samples, "metrics": dict(metrics)})
+        return folder
+
+    def triples(self, name: str, captions: Sequence[str], width: int, height: int) -> None:
+        evaluation = self.root / "experiments" / name / "evaluation"
+        nothing = dict.fromkeys(("truth", "prediction", "prob", "correct"))
+        entries = [{"file": f"samples/{i:03d}.png", **nothing, "caption": text} for i, text in enumerate(captions)]
+        for i, entry in enumerate(entries):
+            self.put(f"experiments/{name}/evaluation/{entry['file']}", png(width, height, shade=17 * i))
+        write_json(evaluation / "samples.json", entries)
+
+    def cost(self, name: str, **changes: object) -> None:
+        measured = {
+            "device": "Some CPU",
+            "threads": 2,
+            "input": {"image": [3, 64, 64]},
+            "num_parameters": 72362,
+            "multiply_adds": {"written": 1_823_456_789, "executed": 912_345_678},
+            "batch": 64,
+            "inference_per_second": 1234.5,
+            "training_per_second": 321.25,
+            "peak_memory": {"kind": "resident", "bytes": 734_003_200, "batch": 64},
+            "largest_batch_16gb": {"value": 1408, "how": "estimated"},
+        }
+        self.put(f"experiments/{name}/evaluation/cost.json", measured | changes)
+
     def sweep(self, name: str) -> Path:
         folder = self.root / "sweeps" / name
         write_csv(
@@ -165,6 +194,64 @@ class Tree:
         return folder
 
 
+SUPER_RESOLUTION = {
+    "psnr_y": 31.243,
+    "ssim_y": 0.9131,
+    "psnr_y_authors": 29.9,
+    "loss": 0.0004,
+    "psnr_y_bicubic": 30.101,
+    "ssim_y_bicubic": 0.8932,
+    "psnr_y_x8": 31.351,
+    "ssim_y_x8": 0.9142,
+}
+INPAINTING = {
+    "l1_hole": 0.0431,
+    "l1_hole_0_10": 0.031,
+    "l1_hole_10_20": 0.0552,
+    "l1_hole_20_30": math.nan,
+    "psnr": 27.5,
+    "loss": 0.03,
+    "l1_hole_mean_fill": 0.0813,
+    "l1_hole_0_10_mean_fill": 0.08,
+    "l1_hole_10_20_mean_fill": 0.0828,
+    "l1_hole_20_30_mean_fill": math.nan,
+    "psnr_mean_fill": 24.25,
+}
+SEGMENTATION = {"miou": 0.6234, "pixel_accuracy": 0.91, "loss": 0.4, "miou_flip": 0.6312, "miou_ms_flip": 0.64}
+
+
+def plant_full(tree: Tree) -> None:
+    """One evaluated experiment, one that was trained only, one sweep."""
+    tree.train("digits")
+    tree.evaluate("digits")
+    tree.train("digits_deep", step=500)
+    tree.sweep("digits_lr")
+
+
+def plant_four(tree: Tree) -> None:
+    """The full tree, and an evaluated experiment with a cost for each of the other three tasks."""
+    plant_full(tree)
+    tree.cost("digits")
+    tree.train("photos_x2", classes=(), task={"name": "super_resolution"}, goal=["psnr_y", "max"])
+    tree.score("photos_x2", SUPER_RESOLUTION)
+    tree.score("photos_x2", {"psnr_y": 34.5, "psnr_y_bicubic": 33.66}, num_samples=5, other="set5_x2")
+    tree.triples("photos_x2", ["31.20 dB", "28.77 dB"], width=96, height=32)
+    tree.cost("photos_x2", peak_memory={"kind": "device", "bytes": 1_610_612_736, "batch": 32}, largest_batch_16gb=None)
+    tree.train("holes", classes=(), task={"name": "inpainting"}, goal=["l1_hole", "min"])
+    tree.score("holes", INPAINTING)
+    tree.triples("holes", ["hole 12 %"], width=96, height=32)
+    tree.cost("holes", peak_memory=None)
+    classes = ("road", "sky", "sign")
+    tree.train("scenes", classes=classes, task={"name": "segmentation"}, goal=["miou", "max"])
+    scenes = tree.score("scenes", SEGMENTATION)
+    tree.triples("scenes", ["mIoU 0.412"], width=192, height=32)
+    counts = [(truth, answer, 9_000_000 if truth == answer else 40_000) for truth in classes for answer in classes]
+    write_csv(scenes / "tables" / "confusion.csv", [("truth", "prediction", "count"), *counts])
+    ious = [("road", 9_160_000, 0.9825), ("sky", 9_160_000, 0.25), ("sign", 0, math.nan)]
+    write_csv(scenes / "tables" / "classes.csv", [("class", "count", "iou"), *ious])
+    tree.cost("scenes")
+
+
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
     """A results folder with nothing in it."""
@@ -173,9 +260,27 @@ def tree(tmp_path: Path) -> Tree:
 
 @pytest.fixture
 def full(tree: Tree) -> Tree:
-    """One evaluated experiment, one that was trained only, one sweep."""
-    tree.train("digits")
-    tree.evaluate("digits")
-    tree.train("digits_deep", step=500)
-    tree.sweep("digits_lr")
+    plant_full(tree)
+    return tree
+
+
+@pytest.fixture
+def four(tree: Tree) -> Tree:
+    plant_four(tree)
+    return tree
+
+
+@pytest.fixture(scope="session")
+def standing_full(tmp_path_factory: pytest.TempPathFactory) -> Tree:
+    """As ``full``, but one for all tests: to be read alone."""
+    tree = Tree(tmp_path_factory.mktemp("full") / "results")
+    plant_full(tree)
+    return tree
+
+
+@pytest.fixture(scope="session")
+def standing_four(tmp_path_factory: pytest.TempPathFactory) -> Tree:
+    """As ``four``, but one for all tests: to be read alone."""
+    tree = Tree(tmp_path_factory.mktemp("four") / "results")
+    plant_four(tree)
     return tree

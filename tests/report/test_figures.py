@@ -2,13 +2,14 @@
 
 import math
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from wavemix.report.figures import draw_confusion, draw_curves, draw_trials, thin, to_png, to_svg
 from wavemix.report.read import read_results
-from wavemix.report.records import Confusion, Sweep, Trial
+from wavemix.report.records import Confusion, Curve, Sweep, Trial
 
 
 @pytest.fixture
@@ -67,6 +68,21 @@ def test_counts_stand_in_the_cells_of_a_small_matrix_only():
     assert "4321" not in texts(draw_confusion(square(21, count=4321)))
     assert "class 20" in texts(draw_confusion(square(21)))
     assert "class 20" not in texts(draw_confusion(square(60)))
+
+
+def test_a_matrix_of_pixels_shows_per_cent_of_the_row():
+    pixels = Confusion(("sky", "pole"), ((98_000_000, 2_000_000), (3, 997)))
+    shown = texts(draw_confusion(pixels, in_per_cent=True))
+    assert [text for text in shown if text.isdigit()] == ["98", "2", "100"]  # 0.3 % is as good as nothing
+
+
+def test_decibels_are_named_at_their_curve(four):
+    photos = read_results(four.root).experiments[3]
+    assert photos.training.goal.metric == "psnr_y"
+    curve = {"eval/psnr_y": Curve((10, 20), (28.0, math.inf))}
+    figure = draw_curves(replace(photos, curves=curve))
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["psnr_y (dB)"]
+    assert to_png(figure).startswith(b"\x89PNG")
 
 
 def test_a_class_without_samples_leaves_its_row_empty():

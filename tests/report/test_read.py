@@ -6,7 +6,7 @@ import pytest
 
 from wavemix.errors import DataError
 from wavemix.report.read import read_results
-from wavemix.report.records import Confusion, Goal
+from wavemix.report.records import Confusion, Goal, LargestBatch, Memory
 
 MODEL = "experiments/digits/train/model.json"
 CURVES = "experiments/digits/train/curves.csv"
@@ -73,6 +73,47 @@ def test_pictures_of_a_task_without_classes_need_no_answer(full):
     assert (sample.truth, sample.prediction, sample.prob, sample.correct) == (None, None, None, None)
 
 
+def test_what_another_task_leaves_out_is_none(four):
+    holes, _, scenes = read_results(four.root).experiments[2:]
+    assert holes.training.classes == ()
+    assert holes.evaluation.confusion is None
+    assert holes.evaluation.classes is None
+    assert holes.evaluation.samples[0].caption == "hole 12 %"
+    assert scenes.evaluation.classes.classes == ("road", "sky", "sign")
+    assert math.isnan(scenes.evaluation.classes.scores["iou"][2])
+
+
+def test_the_confusion_of_pixels_counts_more_than_the_samples(four):
+    scenes = read_results(four.root).experiments[-1]
+    assert scenes.training.counted == "pixels"
+    assert sum(map(sum, scenes.evaluation.confusion.counts)) == 27_240_000
+    assert scenes.evaluation.num_samples == 20
+
+
+def test_infinite_and_missing_scores_are_read(full):
+    (full.root / CONFUSION).unlink()
+    full.put(METRICS, '{"split": "test", "num_samples": 2, "metrics": {"psnr_y": Infinity, "l1_hole_0_10": NaN}}')
+    metrics = read_results(full.root).experiments[0].evaluation.metrics
+    assert metrics["psnr_y"] == math.inf
+    assert math.isnan(metrics["l1_hole_0_10"])
+
+
+def test_other_data_are_read_by_their_names(four):
+    photos = read_results(four.root).experiments[3]
+    assert {name: other.num_samples for name, other in photos.others.items()} == {"set5_x2": 5}
+    assert photos.others["set5_x2"].metrics["psnr_y_bicubic"] == 33.66
+
+
+def test_a_cost_has_gaps_where_nothing_could_be_measured(four):
+    digits, deep, holes, photos, _ = read_results(four.root).experiments
+    assert digits.cost.multiply_adds_executed == 912_345_678
+    assert digits.cost.memory == Memory("resident", 734_003_200)
+    assert digits.cost.largest_batch == LargestBatch(1408, "estimated")
+    assert deep.cost is None
+    assert holes.cost.memory is None
+    assert photos.cost.largest_batch is None
+
+
 def test_folders_without_files_are_passed_over(full):
     (full.root / "experiments" / "failed" / "train").mkdir(parents=True)
     full.put("experiments/failed/.gitignore", "/train\n")
@@ -92,6 +133,7 @@ def test_no_results_at_all(tree, made):
         read_results(tree.root)
 
 
+CLASSES_OF_WORDS = "class,count,accuracy\n" + "".join(f"{digit},36,good\n" for digit in range(10))
 DAMAGE = {
     "cut off JSON": (MODEL, '{"format": 1, ', "Not JSON"),
     "not an object": (MODEL, "[]", "No field 'format'"),
@@ -106,6 +148,18 @@ DAMAGE = {
     "metrics are words": (METRICS, {"split": "test", "num_samples": 1, "metrics": {"top1": "good"}}, "Field 'top1'"),
     "other number of samples": (METRICS, {"split": "test", "num_samples": 9, "metrics": {}}, "counts 360 samples"),
     "a pair is missing": (CONFUSION, "truth,prediction,count\n0,0,360\n", "every pair of the 10 classes"),
+    "classes in another order": (
+        "experiments/digits/evaluation/tables/classes.csv",
+        "class,count,accuracy\n1,36,0.5\n0,36,0.5\n",
+        "the 10 classes in model.json once each",
+    ),
+    "a score is a word": ("experiments/digits/evaluation/tables/classes.csv", CLASSES_OF_WORDS, "should hold numbers"),
+    "cost without speed": ("experiments/digits/evaluation/cost.json", {"device": "Some CPU"}, "No field 'input'"),
+    "another set's metrics are words": (
+        "experiments/digits/evaluation/others/digits_2/metrics.json",
+        {"split": "test", "num_samples": 1, "metrics": {"top1": "good"}},
+        "Field 'top1'",
+    ),
     "samples are no list": (SAMPLES, {}, "list of samples"),
     "no such picture": (SAMPLES, [{"file": "samples/999.png", "key": "a"}], "which is not there"),
     "a picture elsewhere": (SAMPLES, [{"file": "../train/model.json", "key": "a"}], "outside the folder"),

@@ -55,14 +55,16 @@ def draw_curves(experiment: Experiment) -> Figure:
     return figure
 
 
-def draw_confusion(confusion: Confusion) -> Figure:
+def draw_confusion(confusion: Confusion, *, in_per_cent: bool = False) -> Figure:
     """True classes in rows, predicted ones in columns; the colour is the square root of the share of the row.
 
     The root makes a confusion of one in a hundred visible. Right answers and wrong ones have colours of their own.
-    Up to 20 classes the counts stand in the cells (zero as nothing), up to 40 the names stand at the sides.
+    Up to 20 classes the counts stand in the cells, or per cent of the row, which suit millions of pixels (zero as
+    nothing); up to 40 the names stand at the sides.
     """
     counts = np.array(confusion.counts, dtype=np.float64).reshape(len(confusion.classes), len(confusion.classes))
-    strength = np.sqrt(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    strength = np.sqrt(shares)
     k = len(confusion.classes)
     with style():
         figure = Figure(figsize=(WIDTH, WIDTH), layout="constrained")
@@ -72,7 +74,7 @@ def draw_confusion(confusion: Confusion) -> Figure:
         axes.grid(visible=False)
         axes.spines[:].set_visible(True)
         if k <= MAX_COUNTS:
-            _draw_cells(axes, counts, strength)
+            _draw_cells(axes, np.rint(100 * shares) if in_per_cent else counts, strength)
         else:
             # One picture instead of k*k shapes. It cannot follow the page's colours: see-through, it suits both.
             pixels = np.empty((k, k, 4))
@@ -155,9 +157,10 @@ def _draw_metric(axes: Axes, name: str, train: Curve | None, held_out: Curve | N
     if name == "loss" and finite.size and finite.min() > 0 and finite.max() > 20 * finite.min():
         axes.set_yscale("log")
         _tick_powers(axes.yaxis)
-    if protocol(name).share_of_samples:
+    unit = protocol(name).unit
+    if unit == "%":
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
-    axes.set_title(name)
+    axes.set_title(f"{name} (dB)" if unit == "dB" else name)
     axes.legend(loc="best", handlelength=1.4, borderaxespad=0.2)
 
 
@@ -176,10 +179,10 @@ def _draw_rate(axes: Axes, rate: Curve) -> None:
     axes.set_title("learning rate")
 
 
-def _draw_cells(axes: Axes, counts: np.ndarray, strength: np.ndarray) -> None:
-    k = len(counts)
+def _draw_cells(axes: Axes, numbers: np.ndarray, strength: np.ndarray) -> None:
+    k = len(numbers)
     size = 9.0 if k <= 10 else 6.0
-    for i, j in zip(*np.nonzero(counts), strict=True):
+    for i, j in zip(*np.nonzero(numbers), strict=True):
         color = PALETTE["accent" if i == j else "alert"]
         # Not quite up to the edge: neighbouring cells stay apart without lines between them.
         axes.add_patch(Rectangle((j - 0.47, i - 0.47), 0.94, 0.94, color=color, alpha=strength[i, j], linewidth=0))
@@ -187,7 +190,7 @@ def _draw_cells(axes: Axes, counts: np.ndarray, strength: np.ndarray) -> None:
         axes.text(
             j,
             i,
-            f"{int(counts[i, j])}",
+            f"{int(numbers[i, j])}",
             ha="center",
             va="center_baseline",
             fontsize=size,

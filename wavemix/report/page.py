@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Final
 
@@ -16,13 +17,17 @@ from markupsafe import Markup
 
 from wavemix.files import write_aside
 from wavemix.report.figures import MAX_COUNTS, draw_confusion, draw_curves, draw_trials, to_png, to_svg
+from wavemix.report.overview import cost_table, in_order, overview_table
 from wavemix.report.read import read_results
-from wavemix.report.records import Confusion, Curve, Evaluation, Experiment, Results, Sample, Sweep
-from wavemix.report.scores import protocol, sampling_interval, write_number, write_score
+from wavemix.report.records import Confusion, Curve, Experiment, Results, Sample, Sweep
+from wavemix.report.scores import glossary
 from wavemix.report.style import PALETTE
+from wavemix.report.tables import class_tables, hole_table, in_words, metric_table, others_table, scored
+from wavemix.report.writing import write_number, write_score
 
 KINDS: Final = ("curves", "confusion", "trials")  # what a figure's name ends with
 MAX_CONFUSIONS: Final = 8  # lines in the list of frequent confusions
+MAX_BYTES: Final = 1_500_000  # of an experiment's pictures: large ones would make the page too heavy to send
 
 
 def write_report(results: Path, target: Path) -> Path:
@@ -69,7 +74,10 @@ def draw_figures(results: Results) -> tuple[dict[str, bytes], dict[str, bytes]]:
     for experiment in results.experiments:
         figures[f"{experiment.name}-curves"] = draw_curves(experiment)
         if experiment.evaluation is not None and experiment.evaluation.confusion is not None:
-            figures[f"{experiment.name}-confusion"] = draw_confusion(experiment.evaluation.confusion)
+            in_per_cent = experiment.training.counted == "pixels"
+            figures[f"{experiment.name}-confusion"] = draw_confusion(
+                experiment.evaluation.confusion, in_per_cent=in_per_cent
+            )
     for sweep in results.sweeps:
         figures[f"{sweep.name}-trials"] = draw_trials(sweep)
     svgs = {name: to_svg(figure, salt=name) for name, figure in figures.items()}
@@ -90,21 +98,37 @@ def render_page(results: Results, svgs: Mapping[str, bytes]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=write_number, cell=_write_cell)
+    environment.filters.update(number=write_number, cell=_write_cell, words=in_words)
+    experiments = in_order(results.experiments)
     return environment.get_template("page.html.j2").render(
-        results=results,
+        experiments=experiments,
+        sweeps=results.sweeps,
+        overview=overview_table(experiments),
+        costs=cost_table(experiments),
         figures={name: _inline(svg, f"f{i}") for i, (name, svg) in enumerate(svgs.items(), start=1)},
         palette=PALETTE,
         max_counts=MAX_COUNTS,
         score=write_score,
-        interval=_interval,
-        protocols={name: protocol(name).text for name in _metrics(results)},
+        scored=scored,
+        metric_table=metric_table,
+        hole_table=hole_table,
+        others_table=others_table,
+        class_tables=class_tables,
+        glossary=glossary(_metrics(results)),
         confusions=frequent_confusions,
+        shown_samples=shown_samples,
         curves_text=_curves_text,
         confusion_text=_confusion_text,
         trials_text=_trials_text,
+        sample_text=_sample_text,
         data_uri=_data_uri,
     )
+
+
+def shown_samples(samples: Sequence[Sample]) -> Sequence[Sample]:
+    """As many samples as have room on the page, and at least one; the evaluation puts the telling ones first."""
+    sizes = accumulate(len(sample.png) for sample in samples)
+    return samples[: max(1, sum(size <= MAX_BYTES for size in sizes))]
 
 
 def frequent_confusions(confusion: Confusion) -> list[tuple[str, str, int, int]]:
@@ -122,21 +146,13 @@ def frequent_confusions(confusion: Confusion) -> list[tuple[str, str, int, int]]
 
 
 def _metrics(results: Results) -> list[str]:
-    """Every metric with a number on the page: the goals first, then the others, each once."""
-    names = {experiment.training.goal.metric: None for experiment in results.experiments}
+    """Every metric with a number on the page; a name may come again."""
+    names = [experiment.training.goal.metric for experiment in results.experiments]
     for experiment in results.experiments:
-        if experiment.evaluation is not None:
-            names |= dict.fromkeys(experiment.evaluation.metrics)
-    return list(names)
-
-
-def _interval(evaluation: Evaluation, metric: str) -> str | None:
-    """The sampling interval of a share of samples in words, None for any other metric."""
-    share = evaluation.metrics[metric]
-    if not protocol(metric).share_of_samples or not 0 <= share <= 1 or evaluation.num_samples < 1:
-        return None
-    low, high = sampling_interval(share, evaluation.num_samples)
-    return f"{write_score(metric, low, evaluation.num_samples)} to {write_score(metric, high, evaluation.num_samples)}"
+        for evaluation in (experiment.evaluation, *experiment.others.values()):
+            if evaluation is not None:
+                names += [*evaluation.metrics, *(evaluation.classes.scores if evaluation.classes else ())]
+    return names
 
 
 def _curves_text(experiment: Experiment) -> str:
@@ -156,10 +172,16 @@ def _shown_curves(curves: Mapping[str, Curve], goal: str) -> list[tuple[str, Cur
     return [(name, curves[name]) for name in names if name in curves]
 
 
-def _confusion_text(confusion: Confusion) -> str:
+def _confusion_text(confusion: Confusion, counted: str) -> str:
     total = sum(map(sum, confusion.counts))
     right = sum(row[i] for i, row in enumerate(confusion.counts))
-    return f"Confusion matrix of {len(confusion.classes)} classes: {right} of {total} samples lie on the diagonal."
+    return f"Confusion matrix of {len(confusion.classes)} classes: {right} of {total} {counted} lie on the diagonal."
+
+
+def _sample_text(sample: Sample) -> str:
+    """What stands in the place of a picture."""
+    what = "input, answer and truth side by side" if sample.is_triple else f"taken for {sample.prediction}"
+    return ", ".join(filter(None, (f"Sample {sample.key}: {what}", sample.caption)))
 
 
 def _trials_text(sweep: Sweep) -> str:

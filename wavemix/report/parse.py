@@ -74,6 +74,14 @@ def optional_field(data: object, name: str, kind: type[T], path: Path) -> T | No
     return field(data, name, kind, path)
 
 
+def sub_folders(parent: Path) -> list[Path]:
+    """Sub-folders by name, without those that hold no file: DVC leaves such behind when a stage failed."""
+    if not parent.is_dir():
+        return []
+    folders = (path for path in parent.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return sorted(path for path in folders if any(f.is_file() and f.name[0] != "." for f in path.rglob("*")))
+
+
 def read_csv(path: Path, required: Sequence[str]) -> tuple[list[str], list[dict[str, str]]]:
     """Column names in file order, and the rows as name -> cell.
 

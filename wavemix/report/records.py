@@ -8,6 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
+
+COUNTED: Final[Mapping[str, str]] = {"segmentation": "pixels"}  # by task; of the others it is samples
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,11 @@ class Training:
     code_version: str
     world_size: int | None  # None where the file leaves it out, as it decides no number
 
+    @property
+    def counted(self) -> str:
+        """What one answer is about, and what a class or a cell of the confusion matrix counts."""
+        return COUNTED.get(self.task, "samples")
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -47,15 +55,24 @@ class Curve:
 
 @dataclass(frozen=True)
 class Confusion:
-    """counts[i][j]: samples of classes[i] that were taken for classes[j]."""
+    """counts[i][j]: samples (in segmentation: pixels) of classes[i] that were taken for classes[j]."""
 
     classes: tuple[str, ...]
     counts: tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)
+class ClassScores:
+    """The scores of each class by their name, nan for a class that was not there; counts as in the confusion matrix."""
+
+    classes: tuple[str, ...]
+    counts: tuple[int, ...]
+    scores: Mapping[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
 class Sample:
-    """One picture with its answer; the last four are None where the task has none. prob lies in [0, 1]."""
+    """One picture with its answer; the last five are None where the task has none. prob lies in [0, 1]."""
 
     key: str
     png: bytes
@@ -63,6 +80,12 @@ class Sample:
     prediction: str | None
     prob: float | None
     correct: bool | None
+    caption: str | None
+
+    @property
+    def is_triple(self) -> bool:
+        """Whether the answer is a part of the picture: side by side what went in, the answer and the truth."""
+        return self.prediction is None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -78,17 +101,58 @@ class Evaluation:
     num_samples: int
     metrics: Mapping[str, float]
     confusion: Confusion | None
+    classes: ClassScores | None
     samples: tuple[Sample, ...]
 
 
 @dataclass(frozen=True)
+class Memory:
+    """The peak of a training step; kind is "device" or "resident"."""
+
+    kind: str
+    num_bytes: int
+
+
+@dataclass(frozen=True)
+class LargestBatch:
+    """Of those whose training step fits 16 GB; how is "measured" or "estimated"."""
+
+    value: int
+    how: str
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a model takes on one device; rates in samples a second. None is what could not be found out there."""
+
+    device: str
+    num_threads: int
+    input_shapes: Mapping[str, tuple[int, ...]]  # of one sample, by field
+    num_parameters: int
+    multiply_adds_written: int  # layer by layer, as the paper writes the network
+    multiply_adds_executed: int  # as it is computed here
+    batch: int  # of both rates and of the memory
+    inference_rate: float
+    training_rate: float
+    memory: Memory | None
+    largest_batch: LargestBatch | None
+
+
+@dataclass(frozen=True)
 class Experiment:
-    """One experiment; evaluation is None as long as it was trained only."""
+    """One experiment; evaluation is None as long as it was trained only, cost as long as nobody measured it."""
 
     name: str
     training: Training
     curves: Mapping[str, Curve]  # "train/loss", "eval/top1", ...
     evaluation: Evaluation | None
+    others: Mapping[str, Evaluation]  # by data set: such as the model has never seen any part of
+    cost: Cost | None
+
+    @property
+    def score(self) -> float | None:
+        """The goal's metric on the held-out split, where it was measured."""
+        return self.evaluation.metrics.get(self.training.goal.metric) if self.evaluation else None
 
 
 @dataclass(frozen=True)
