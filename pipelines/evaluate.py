@@ -5,6 +5,7 @@ from pathlib import Path
 from pipelines.stage import run_stage
 from wavemix.config import Params
 from wavemix.data import check_present, read_manifest
+from wavemix.training.cost import measure_cost
 from wavemix.training.scoring import score
 from wavemix.training.trained import load_trained
 
@@ -23,6 +24,13 @@ def evaluate(params: Params, name: str) -> None:
         batch_size=experiment.recipe.eval_batch,
         num_workers=params.launch.loader_workers,
     )
+    measure_cost(trained.task, manifest, folder / "evaluation")
+    others = folder / "evaluation" / "others"
+    others.mkdir(exist_ok=True)  # DVC wants the folder, also of an experiment that has none
+    for other in experiment.scored_on:
+        manifest = read_manifest(Path(params.storage.shards) / other)
+        check_present(manifest)
+        score(trained, manifest, others / other, other_data=True, batch_size=experiment.recipe.eval_batch)
 
 
 if __name__ == "__main__":
