@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -111,7 +112,9 @@ def test_a_model_in_mlflow_by_run_and_by_alias(
     monkeypatch.chdir(tmp_path)  # MLflow puts artifacts beside the folder that it runs in
     uri = "sqlite:///mlflow.db"
     tracked = Tracked(uri, "shades", "0123abcd", "shades-0123ab", {}, {})
-    add_model(tracked, code=PACKAGE / "pyfunc.py", package=PACKAGE, folder=trained, num_classes=2)
+    add_model(
+        tracked, code=PACKAGE / "pyfunc.py", package=PACKAGE, folder=trained, channels=3, answer=(np.float32, (-1, 2))
+    )
     client = MlflowClient(uri)
     (run,) = client.search_runs([client.get_experiment_by_name("shades").experiment_id])
     (model,) = client.search_logged_models([run.info.experiment_id])

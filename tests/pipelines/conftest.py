@@ -103,12 +103,12 @@ class Project:
 
 
 def _small(tree: dict[str, Any]) -> dict[str, Any]:
-    """The shipped params.yaml with a smaller model, fewer epochs, and no sweep."""
+    """The shipped params.yaml with the digits alone, a smaller model, fewer epochs, and no sweep."""
     experiment = tree["experiments"]["digits"]
     experiment["task"]["model"].update(dim=8, depth=1, dropout=0.1)
     experiment["recipe"]["phases"][0]["num_epochs"] = EPOCHS
     experiment["recipe"]["phases"][1]["num_epochs"] = 2
-    tree["active"]["sweeps"] = {}
+    tree["active"] = {"data": ["digits"], "experiments": {"digits": "digits"}, "sweeps": {}}
     tree["tracking"]["mlflow_uri"] = None  # for those that test nothing of it: it takes ten seconds
     return tree
 

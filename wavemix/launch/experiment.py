@@ -28,15 +28,13 @@ from wavemix.tracking import read_rows
 from wavemix.tracking.mlflow import Tracked, add_model, mirrored
 from wavemix.training.checkpoint import folder_of, newest_checkpoint, place_of, read_meta, scored_weights
 from wavemix.training.phases import most_steps, next_phase
+from wavemix.training.serving import SERVED
 from wavemix.training.state import Best, Place
 from wavemix.training.trained import save_trained
 
 LAUNCHERS: Mapping[str, Launcher] = {"local": local.launch, "ray": ray_train.launch}
 
 NOT_REPRODUCIBLE = ("time", "train/samples_per_second")
-
-SERVED = ("classification",)
-"""The tasks whose models ``wavemix.pyfunc`` can serve, and which are therefore models in MLflow."""
 
 
 @dataclass(frozen=True)
@@ -166,13 +164,15 @@ def train_experiment(params: Params, name: str) -> None:
         train_watched(planned, params)
     target = Path(params.storage.results) / "experiments" / name / "train"
     export(planned, target)
-    if tracked and planned.experiment.task.name in SERVED:
+    if tracked:
+        served = SERVED[planned.experiment.task.name]
         add_model(
             tracked,
             code=PACKAGE / "pyfunc.py",
             package=PACKAGE,
             folder=target,
-            num_classes=len(planned.manifest.classes),
+            channels=served.channels,
+            answer=(served.answer_dtype, served.answer_shape(len(planned.manifest.classes))),
         )
 
 

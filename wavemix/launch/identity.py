@@ -35,7 +35,7 @@ DECIDES_NUMBERS = (
 )
 """The code whose change makes another result, relative to the package; dvc.yaml's train stage depends on the same."""
 
-DECIDES_NOTHING = ("models/count.py", "models/fuse.py", "models/zoo")
+DECIDES_NOTHING = ("models/count.py", "models/fuse.py", "models/zoo", "training/serving.py")
 """Code below the above that describes or deploys networks, and is left out here and by .dvcignore."""
 
 

@@ -184,7 +184,15 @@ def sweep_parent(tracked: Tracked | None, sweep: str) -> str | None:
         return None
 
 
-def add_model(tracked: Tracked, *, code: Path, package: Path, folder: Path, num_classes: int) -> None:
+def add_model(
+    tracked: Tracked,
+    *,
+    code: Path,
+    package: Path,
+    folder: Path,
+    channels: int,
+    answer: tuple[type[np.generic], tuple[int, ...]],
+) -> None:
     """Add a loadable model to the run, once; trouble becomes a warning.
 
     Args:
@@ -192,7 +200,8 @@ def add_model(tracked: Tracked, *, code: Path, package: Path, folder: Path, num_
         code: A file that calls ``mlflow.models.set_model``; code as text, so that nothing is pickled.
         package: The package that the code imports, kept with the model.
         folder: What the model reads when it is loaded, its artifact ``trained``.
-        num_classes: Width of its output.
+        channels: Of the pictures that it takes.
+        answer: Type and shape of what it gives; -1 stands for any size.
     """
     try:
         import mlflow  # noqa: PLC0415
@@ -203,8 +212,8 @@ def add_model(tracked: Tracked, *, code: Path, package: Path, folder: Path, num_
         client = _client(tracked.uri)
         if not client.get_run(run_id).data.tags.get("model_logged"):
             signature = ModelSignature(
-                inputs=Schema([TensorSpec(np.dtype(np.uint8), (-1, -1, -1, 3))]),
-                outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, num_classes))]),
+                inputs=Schema([TensorSpec(np.dtype(np.uint8), (-1, -1, -1, channels))]),
+                outputs=Schema([TensorSpec(np.dtype(answer[0]), answer[1])]),
             )
             mlflow.set_tracking_uri(tracked.uri)
             with mlflow.start_run(run_id=run_id), warnings.catch_warnings():
