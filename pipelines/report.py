@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+from pipelines.stage import command_line
 from wavemix.config import load_params
 from wavemix.errors import WaveMixError
 from wavemix.report import figures_of, write_report
@@ -11,8 +12,9 @@ from wavemix.tracking.mlflow import add_results
 
 
 def main() -> None:
+    arguments = command_line("report").parse_args()
     try:
-        params = load_params()
+        params = load_params(arguments.params, arguments.set)
         results, target = Path(params.storage.results), Path(params.storage.reports)
         write_report(results, target)
     except WaveMixError as error:

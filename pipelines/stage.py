@@ -16,10 +16,8 @@ def run_stage(what: Callable[[Params, str], None], *, of: str) -> None:
         what: The stage's one call.
         of: The section of params.yaml that NAME must be in.
     """
-    parser = argparse.ArgumentParser(prog=f"python -m pipelines.{what.__module__.rpartition('.')[2]}")
+    parser = command_line(what.__module__.rpartition(".")[2])
     parser.add_argument("name", metavar="NAME", help=f"a name in the section {of} of params.yaml")
-    parser.add_argument("--params", default="params.yaml", help="another file than params.yaml")
-    parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="change a leaf, as YAML")
     arguments = parser.parse_args()
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     try:
@@ -31,3 +29,11 @@ def run_stage(what: Callable[[Params, str], None], *, of: str) -> None:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("interrupted; run it again to go on where it was")
+
+
+def command_line(stage: str) -> argparse.ArgumentParser:
+    """``[--params FILE] [--set path.to.leaf=value ...]``, which all stages take."""
+    parser = argparse.ArgumentParser(prog=f"python -m pipelines.{stage}")
+    parser.add_argument("--params", default="params.yaml", help="another file than params.yaml")
+    parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="change a leaf, as YAML")
+    return parser

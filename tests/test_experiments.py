@@ -126,12 +126,20 @@ def test_the_list_shows_what_was_measured_beside_what_is_printed(
     params: Params, measured: Callable[[str, str, float], Path]
 ) -> None:
     measured("cifar10_lite_144_7", "top1", 0.9251)
+    folder = measured("div2k_x2", "psnr_y", 36.5)
     lines = list(listing(params, ["cifar10_lite_144_7", "div2k_x2", "digits"]))
     assert lines[1].split() == ["cifar10_lite_144_7", "cifar10", "92.51", "%", "92.97", "WaveMix,", "table", "10"]
-    assert lines[2].split() == ["91.61", "WaveMix,", "table", "14"]
-    assert lines[3].split()[:4] == ["div2k_x2", "div2k", "33.08", "[1]"]
-    assert lines[4].split() == ["digits", "digits"]
-    assert lines[5].startswith("[1] on normalised full-range Y")
+    assert lines[2].split() == ["92.51", "%", "91.61", "WaveMix,", "table", "14"]
+    assert lines[3].split()[:4] == ["div2k_x2", "div2k", "33.08", "[1]"]  # which is not of DIV2K's val
+    assert lines[4].split()[:2] == ["0.9322", "[1]"]
+    assert lines[5].split() == ["digits", "digits"]
+    assert lines[6].startswith("[1] on BSD100, and of full-range Y")
+    bsd100 = folder / "evaluation" / "others" / "bsd100_x2" / "metrics.json"
+    bsd100.parent.mkdir(parents=True)
+    bsd100.write_text(json.dumps({"metrics": {"psnr_y": 31.0, "psnr_y_authors": 32.12, "ssim_y_authors": 0.9}}))
+    lines = list(listing(params, ["div2k_x2"]))
+    assert lines[1].split()[:4] == ["div2k_x2", "div2k", "32.12", "33.08"]
+    assert lines[2].split()[:2] == ["0.9", "0.9322"]
 
 
 def test_a_damaged_result_is_an_error(params: Params, measured: Callable[[str, str, float], Path]) -> None:

@@ -11,12 +11,12 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from wavemix.config import Experiment, Params
+from wavemix.config import Experiment, Params, Printed
 from wavemix.errors import ConfigError, DataError
 
 ROW = "{:42}{:17}{:11}{:>16}  {}"
-PER_CENT = ("top1", "miou")
-"""Goals that papers print in per cent and that are shares here."""
+PER_CENT = ("top1", "miou", "miou_authors")
+"""Metrics that papers print in per cent and that are shares here."""
 
 
 def selected(params: Params, patterns: Sequence[str], *, where: str | None = None) -> list[str]:
@@ -59,30 +59,32 @@ def listing(params: Params, names: Sequence[str]) -> Iterator[str]:
     notes: dict[str, str] = {}
     for name in names:
         experiment = params.experiments[name]
-        measured = _measured(Path(params.storage.results) / "experiments" / name)
-        told = [name, experiment.data, measured]
+        folder = Path(params.storage.results) / "experiments" / name
+        told = [name, experiment.data]
         for printed in experiment.paper:
             mark = f" [{notes.setdefault(printed.note, str(len(notes) + 1))}]" if printed.note else ""
             score = "" if printed.score is None else f"{printed.score:g}"
-            yield ROW.format(*told, score + mark, printed.where)
-            told = ["", "", ""]
+            yield ROW.format(*told, _measured(folder, printed), score + mark, printed.where)
+            told = ["", ""]
         if not experiment.paper:
-            yield ROW.format(*told, "", "").rstrip()
+            yield ROW.format(*told, _measured(folder), "", "").rstrip()
     for note, number in notes.items():
         yield f"[{number}] {note}"
 
 
-def _measured(folder: Path) -> str:
-    """The goal's score in the unit that papers print; nothing where the experiment has not been scored yet."""
-    scores = folder / "evaluation" / "metrics.json"
+def _measured(folder: Path, printed: Printed | None = None) -> str:
+    """What compares with the printed number, in its unit; nothing where that has not been scored yet."""
+    evaluation = folder / "evaluation"
+    scores = (evaluation / "others" / printed.data if printed and printed.data else evaluation) / "metrics.json"
     if not scores.exists():
         return ""
     try:
         goal, _ = json.loads((folder / "train" / "model.json").read_text())["goal"]
-        score = float(json.loads(scores.read_text())["metrics"][goal])
+        metric = printed.metric if printed and printed.metric else goal
+        score = float(json.loads(scores.read_text())["metrics"][metric])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder}: not a whole result ({error}); run `wavemix run {folder.name}` again") from None
-    return f"{100 * score:.2f} %" if goal in PER_CENT else f"{score:.4g}"
+    return f"{100 * score:.2f} %" if metric in PER_CENT else f"{score:.4g}"
 
 
 def run(params: Params, names: Sequence[str], *, options: Sequence[str] = ()) -> int:
@@ -105,7 +107,7 @@ def run(params: Params, names: Sequence[str], *, options: Sequence[str] = ()) ->
             done = subprocess.run([sys.executable, "-m", f"pipelines.{stage}", what, *options], check=False)
             if done.returncode:
                 return done.returncode
-    return subprocess.run([sys.executable, "-m", "pipelines.report"], check=False).returncode
+    return subprocess.run([sys.executable, "-m", "pipelines.report", *options], check=False).returncode
 
 
 def _is_prepared(params: Params, data: str) -> bool:

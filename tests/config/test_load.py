@@ -45,7 +45,7 @@ def message(tmp_path: Path) -> Callable[..., str]:
 
 def test_the_shipped_params_are_valid() -> None:
     params = load_params(SHIPPED)
-    assert params.active.experiments == {"digits": "digits"}
+    assert set(params.active.experiments) == {"digits", "scenes", "photographs_x2", "photographs_holes"}
     assert [phase.optimizer for phase in params.experiments["digits"].recipe.phases] == ["adamw", "sgd"]
     assert params.experiments["digits"].recipe.phases[0].lr == 1e-3
 

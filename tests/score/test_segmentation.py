@@ -103,7 +103,7 @@ def test_a_model_of_other_classes_than_cityscapes_is_refused(told, trained, tmp_
     [
         ({"images/c.png": noise()}, "images/c.png has none of its name in .*/masks$"),
         ({"masks/a.png": mask([[0, 1]])}, "a: mask: 2x1 pixels, and the picture 4x2"),
-        ({"masks/a.png": mask([[0, 3, 0, 0]] * 2)}, "a: mask: class 3 of 3"),
+        ({"masks/a.png": mask([[0, 3, 0, 0]] * 2)}, "a: mask: found class 3, and the classes are 0 to 2; is it void?"),
         ({"masks/a.png": b"damaged"}, "a: mask: cannot be decoded: no picture"),
         ({"images/a.jpg": b"damaged"}, "a: image: cannot be decoded: no picture"),
     ],

@@ -2,7 +2,7 @@
 
 from wavemix.config.load import changed_experiment, load_params, to_yaml, with_leaf
 from wavemix.config.recipe import Phase, Recipe
-from wavemix.config.schema import Experiment, Launch, Params, Sweep
+from wavemix.config.schema import Experiment, Launch, Params, Printed, Sweep
 from wavemix.config.tasks import Augment, Classification, Inpainting, Segmentation, SuperResolution, Task
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Launch",
     "Params",
     "Phase",
+    "Printed",
     "Recipe",
     "Segmentation",
     "SuperResolution",

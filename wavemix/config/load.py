@@ -115,6 +115,10 @@ def _check_names(params: Params, path: str) -> None:
         known(f"experiments.{key}.data", experiment.data, params.data, "data")
         for name in experiment.scored_on:
             known(f"experiments.{key}.scored_on", name, params.data, "data")
+        for index, printed in enumerate(experiment.paper):
+            if printed.data is not None:
+                scored = dict.fromkeys(experiment.scored_on)
+                known(f"experiments.{key}.paper.{index}.data", printed.data, scored, "its scored_on")
         if mistake := experiment.task.mistake():
             raise ConfigError(f"{path}: experiments.{key}.task.{mistake}")
     for key, sweep in params.sweeps.items():

@@ -40,12 +40,15 @@ class Data(Section):
 class Printed(Section):
     """A number that a paper prints for an experiment, to be shown beside ours; it decides nothing.
 
-    ``score`` is as printed: in per cent or dB. ``note`` says how the paper scored, or what it leaves open, where that
-    is not what stands here.
+    ``score`` is as printed: in per cent or dB. What compares with it here is ``metric`` (null: the task's goal) on
+    ``data``, one of ``scored_on`` (null: the experiment's own data). ``note`` says how the paper scored, or what it
+    leaves open, where that is not what stands here.
     """
 
     where: str
     score: float | None = None
+    metric: str | None = None
+    data: str | None = None
     parameters: str = ""
     note: str = ""
 

@@ -136,7 +136,7 @@ def _check_mask(pixels: Mapping[str, UInt8Image], num_classes: int) -> None:
         raise Rejected(f"mask: {_told(mask)} pixels, and the picture {_told(image)}")
     highest = int(mask.max(where=mask != IGNORED, initial=0))
     if highest >= num_classes:
-        raise Rejected(f"mask: class {highest} of {num_classes}")
+        raise Rejected(f"mask: found class {highest}, and the classes are 0 to {num_classes - 1}; is it void?")
 
 
 def _check_pair(pixels: Mapping[str, UInt8Image]) -> None:

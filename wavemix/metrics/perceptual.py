@@ -153,6 +153,6 @@ def _imported(package: str) -> Any:
         return importlib.import_module(package)
     except (ImportError, RuntimeError) as error:  # a torchvision made for another torch raises the latter
         raise ConfigError(
-            f"task.perceptual: published: cannot import {package}: {error}\n"
-            "pip install 'wavemix-train[perceptual]', or set it to none"
+            f"LPIPS and FID: cannot import {package}: {error}\n"
+            "pip install 'wavemix-train[perceptual]', or leave them out (task.perceptual: none)"
         ) from None
