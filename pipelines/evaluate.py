@@ -1,10 +1,12 @@
 """The stage ``evaluate``: exported weights and held-out shards -> ``results/experiments/<name>/evaluation/``."""
 
+import json
 from pathlib import Path
 
 from pipelines.stage import run_stage
 from wavemix.config import Params
 from wavemix.data import check_present, read_manifest
+from wavemix.files import write_aside
 from wavemix.training.cost import measure_cost
 from wavemix.training.scoring import score
 from wavemix.training.trained import load_trained
@@ -26,7 +28,7 @@ def evaluate(params: Params, name: str) -> None:
     )
     measure_cost(trained.task, manifest, folder / "evaluation")
     others = folder / "evaluation" / "others"
-    others.mkdir(exist_ok=True)  # DVC wants the folder, also of an experiment that has none
+    write_aside(others / "sets.json", json.dumps(experiment.scored_on).encode())  # DVC warns of an empty folder
     for other in experiment.scored_on:
         manifest = read_manifest(Path(params.storage.shards) / other)
         check_present(manifest)

@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from wavemix.config.section import Prob, Section
+from wavemix.config.section import NonNegativeFloat, PositiveInt, Prob, Section
 
 Seed = Annotated[int, Field(ge=0)]
+Tile = Annotated[int, Field(ge=16)]
 Scale = Literal[2, 3, 4]
 Scales = Annotated[tuple[Scale, ...], Field(min_length=1)]
 
@@ -34,7 +35,7 @@ class PhotographsSource(Section):
     """
 
     name: Literal["photographs"]
-    tile: Annotated[int, Field(ge=16)]
+    tile: Tile
     scales: tuple[Scale, ...] = ()
 
 
@@ -77,13 +78,22 @@ class MaskFolderSource(Section):
 
 
 class FlatFolderSource(Section):
-    """Pictures alone, in one folder or below it: a seeded split."""
+    """Pictures alone, in one folder or below it: a seeded split.
+
+    With ``tile`` each is cut into squares of this side, in pixels. One whose shorter side is longer than
+    ``shortest_side`` is made smaller before. Squares in which neighbouring pixels differ by less than ``min_detail`` of
+    255, in the mean, are left out. With ``scales`` there are low resolutions too, for super-resolution.
+    """
 
     name: Literal["flat_folder"]
     root: str
     val_fraction: Prob
     test_fraction: Prob
     seed: Seed
+    tile: Tile | None = None
+    scales: tuple[Scale, ...] = ()
+    shortest_side: PositiveInt | None = None
+    min_detail: NonNegativeFloat = 0.0
 
 
 # --- published sets -----------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from wavemix.data.loader import eval_batches
 from wavemix.errors import DataError
 from wavemix.files import write_aside
 from wavemix.metrics import Confusion, Ratio, Tally
-from wavemix.tasks.base import Batch, Predict, Rendered
+from wavemix.tasks.base import Batch, Predict, Rendered, Task
 from wavemix.training.evaluation import OnBatch, evaluate
 from wavemix.training.trained import Trained
 
@@ -42,8 +42,8 @@ def score(
     """Score the model on the whole split in one process.
 
     Writes ``metrics.json``, ``samples.json`` with small pictures (the wrong answers first, then the first right ones)
-    and, where the task has them, in ``tables``: ``confusion.csv``, ``classes.csv`` and ``predictions.csv`` (a row per
-    sample, in the data's order).
+    and in ``tables``, where the task has classes, ``confusion.csv`` and ``classes.csv``, and a row per sample in the
+    data's order: ``predictions.csv`` where its answer is a class, else ``samples.csv`` with its own scores.
 
     ``other_data``: the manifest is that of another data set, of the same classes, which the model has never seen.
 
@@ -68,10 +68,13 @@ def score(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     shown: list[Rendered] = []
     answers: list[tuple[str, str]] = []
+    scores: list[Mapping[str, float]] = []
 
     def keep(prediction: Tensor, batch: Batch) -> None:
         rendered = trained.task.render(prediction, batch)
         answers.extend((str(one.truth), str(one.prediction)) for one in rendered if one.correct is not None)
+        if not answers:
+            scores.extend(_of_each(trained.task, prediction, batch))
         shown[:] = _most_telling(shown + rendered)
 
     def measured(on_batch: OnBatch, variant: Predict | None = None) -> dict[str, Tally]:
@@ -93,13 +96,21 @@ def score(
         metrics |= {f"{metric}_{name}": value for metric, value in others.items()}
     summary = {"split": split, "num_samples": manifest.num_samples(split), "metrics": metrics}
     tables = target / "tables"
-    tables.mkdir(parents=True, exist_ok=True)  # DVC wants the folder, also of a task that has none
     _write_classes(tallies, manifest.classes, tables)
     if answers:
         write_aside(tables / "predictions.csv", _csv(["truth", "prediction"], answers))
+    else:
+        write_aside(tables / "samples.csv", _csv(list(scores[0]), [list(one.values()) for one in scores]))
     _write_samples(shown, target)
     write_aside(target / "metrics.json", (json.dumps(summary, indent=1) + "\n").encode())
     return metrics
+
+
+def _of_each(task: Task, prediction: Tensor, batch: Batch) -> Iterator[Mapping[str, float]]:
+    """Each sample's own scores: those of an evaluation of it alone."""
+    for index in range(len(prediction)):
+        one = {name: values[index : index + 1] for name, values in batch.items()}
+        yield task.summary(task.metrics(prediction[index : index + 1], one, full=False))
 
 
 def _most_telling(shown: list[Rendered]) -> list[Rendered]:

@@ -39,7 +39,7 @@ def test_no_photograph_is_in_two_splits(tiles: RawSet) -> None:
 def test_tiles_are_the_photograph_and_do_not_overlap(tiles: RawSet) -> None:
     parts = {item.key: decode_image(tiles.read(item.what)["image"]) for item in tiles.items["train"][:64]}
     rows = [np.hstack([parts[f"astronaut/{row:02d}_{column:02d}"] for column in range(8)]) for row in range(8)]
-    file = tiles.items["train"][0].what[0]
+    file = tiles.items["train"][0].what.file
     np.testing.assert_array_equal(np.vstack(rows), decode_image(file.read()))
 
 
@@ -49,7 +49,7 @@ def test_low_resolutions_are_cut_from_the_whole_photograph_made_small() -> None:
     items = raw.items["val"]  # 451x300 pixels: 4x3 tiles, and the width is no multiple of a scale
     parts = [{role: decode_image(content) for role, content in raw.read(item.what).items()} for item in items]
     assert [sorted(one) for one in parts] == [["hr", "x2", "x3"]] * 12
-    whole = decode_image(items[0].what[0].read())
+    whole = decode_image(items[0].what.file.read())
     expected = {"hr": whole, **{f"x{scale}": imresize(crop_to_multiple(whole, scale), 1 / scale) for scale in (2, 3)}}
     for role, picture in expected.items():
         rows = [np.hstack([one[role] for one in parts[start : start + 4]]) for start in (0, 4, 8)]
@@ -77,7 +77,7 @@ def test_the_fingerprint_follows_the_tile(tiles: RawSet) -> None:
 
 
 def test_a_tile_larger_than_a_photograph_is_refused() -> None:
-    told = r"^no tile of 301 pixels fits into chelsea\.png, which has 451x300$"
+    told = r"^no tile of 301 pixels fits into chelsea\.png, which has 451x300; "
     with pytest.raises(DataError, match=told):
         photographs.read(tile=301)
 
