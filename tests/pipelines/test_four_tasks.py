@@ -45,6 +45,7 @@ def test_two_ray_workers_give_the_numbers_of_one_process(project: Project, name:
         section[last] = int(value)
     recipe = tree["experiments"][name]["recipe"]
     recipe["phases"] = [{**recipe["phases"][0], "num_epochs": 1}]
+    recipe["sync_batch_norm"] = True
     recipe["eval_every_epochs"] = 1
     recipe["log_every_steps"] = 1
     project.write_params(tree)
