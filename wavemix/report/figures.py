@@ -28,6 +28,7 @@ WIDTH: Final = 4.8  # inches: 345 points, so that 9-point letters stay readable 
 MAX_POINTS: Final = 1000  # of one curve; more are averaged, see ``thin``
 MAX_COUNTS: Final = 20  # classes up to which the matrix has room for numbers
 MAX_NAMES: Final = 40  # classes up to which it has room for names
+MAX_LEVELS: Final = 8  # different learning rates up to which their axis is logarithmic
 
 
 def draw_curves(experiment: Experiment) -> Figure:
@@ -168,8 +169,8 @@ def _draw_rate(axes: Axes, rate: Curve) -> None:
     steps, values = thin(rate.steps), thin(rate.values)
     axes.plot(steps, values, color=PALETTE["ink"], linewidth=1, drawstyle="steps-post")
     positive = np.unique(values[np.isfinite(values) & (values > 0)])
-    if positive.size and positive.max() > 8 * positive.min():
-        axes.set_yscale("log")
+    if 1 < positive.size <= MAX_LEVELS and positive.max() > 8 * positive.min():
+        axes.set_yscale("log")  # of a few levels; a cosine's end near 0 would take up most of it
         _tick_powers(axes.yaxis)
     else:
         axes.set_ylim(bottom=0)
