@@ -1,28 +1,19 @@
 """The smallest experiment that can be launched: on shades, in this process, with no server."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from factories.shades import SECTION, written
+from factories.threads import one_thread  # noqa: F401  (a fixture)
 from wavemix.config import Params
 
 MakeParams = Callable[..., Params]
 
 PHASE = {"optimizer": "adamw", "num_epochs": 2, "lr": 0.01}
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads only wait for each other on networks this small."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

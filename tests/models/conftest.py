@@ -5,7 +5,7 @@ tests that need them are skipped where they are absent.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +13,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from factories.threads import one_thread  # noqa: F401  (a fixture)
 from wavemix.models.published import load_published, our_name
 
 REPOSITORY = Path(__file__).parents[2]
 
 Reference = dict[str, Any]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Maps of a few pixels gain nothing from threads, which beside other programs spend their time waiting."""
-    num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(num_threads)
 
 
 @pytest.fixture

@@ -61,8 +61,8 @@ def test_two_ray_workers_give_the_numbers_of_one_process(project: Project, name:
     assert len(by_one) == len(by_two) > 2
     losses = [[float(row["train/loss"]) for row in rows if row["train/loss"]] for rows in (by_one, by_two)]
     assert losses[1] == pytest.approx(losses[0], rel=1e-5)
-    # Less alike: a bias before a normalisation has no gradient but rounding, and AdamW makes whole steps of it. They cancel
-    # in training, and in evaluation once the running mean has come after.
+    # Less alike: a bias before a normalisation has no gradient but rounding, of which AdamW makes whole steps. In
+    # training they cancel; in evaluation they do once the running mean has come after.
     scored = [float(rows[-1]["eval/loss"]) for rows in (by_one, by_two)]
     assert scored[1] == pytest.approx(scored[0], rel=0.02)
 

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +12,10 @@ from pydantic import TypeAdapter
 from safetensors.torch import save_file
 
 from factories.tasks import CASES
+from factories.threads import one_thread  # noqa: F401  (a fixture)
 from wavemix import cli, config
 from wavemix.tasks import TASKS
 from wavemix.training.trained import save_trained
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Threads only wait for each other on networks this small."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

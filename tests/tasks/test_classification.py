@@ -1,7 +1,6 @@
 """Classification: what is seen of a picture, normalisation, and how answers are shown."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -30,15 +29,6 @@ TIMM = {
 def built(**changes: Any) -> Task:
     section = {**CASES["classification"].section, **changes}
     return TASKS["classification"](config.Classification.model_validate(section), CLASSES)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Threads only wait for each other on networks this small."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

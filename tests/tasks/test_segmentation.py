@@ -1,6 +1,6 @@
 """Segmentation: sizes, what is ignored, other ways to an answer, and how answers are shown and stored."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -35,15 +35,6 @@ def built(classes: Sequence[str] = CLASSES, **changes: Any) -> Task:
 
 def batch_of(task: Task, samples: list[MaskedImage]) -> dict[str, torch.Tensor]:
     return dict(to_device(stack([dict(task.eval_transform(one).fields()) for one in samples]), CPU))
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Threads only wait for each other on networks this small."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

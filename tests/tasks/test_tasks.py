@@ -1,6 +1,6 @@
 """What every task must do, on samples as small as can be."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -18,15 +18,6 @@ from wavemix.tasks.base import Task as Protocol
 from wavemix.training.evaluation import evaluate, to_device
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Threads only wait for each other on networks this small."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(params=sorted(TASKS))

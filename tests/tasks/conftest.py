@@ -1,0 +1,3 @@
+"""What the tests of tasks share."""
+
+from factories.threads import one_thread  # noqa: F401  (a fixture)
