@@ -1,4 +1,7 @@
-"""The tasks beside digits as a user runs them: real pictures, two Ray workers, scores beside baselines."""
+"""The tasks beside digits as a user runs them: real pictures, two ranks, scores beside baselines.
+
+Ranks are started by torchrun, to whose numbers Ray's are equal (test_launchers); `make demo` trains all four under Ray.
+"""
 
 import csv
 import io
@@ -30,11 +33,11 @@ SMALLER = {
         "experiments.photographs_holes.recipe.global_batch": "60",
     },
 }
-"""Batches and splits are no multiples of two, so the two workers have unequal parts."""
+"""Batches and splits are no multiples of two, so the two ranks have unequal parts."""
 
 
 @pytest.mark.parametrize("name", SMALLER)
-def test_two_ray_workers_give_the_numbers_of_one_process(project: Project, name: str) -> None:
+def test_two_ranks_give_the_numbers_of_one_process(project: Project, name: str) -> None:
     tree = project.params()
     tree["active"] = {"data": [], "experiments": {}, "sweeps": {}}
     for path, value in SMALLER[name].items():
@@ -51,11 +54,12 @@ def test_two_ray_workers_give_the_numbers_of_one_process(project: Project, name:
     project.write_params(tree)
     project.run("python", "-m", "pipelines.prepare", tree["experiments"][name]["data"])
 
-    project.run("python", "-m", "pipelines.train", name)
+    train = ("-m", "pipelines.train", name, "--set", "launch.launcher=local")
+    project.run("torchrun", "--nproc-per-node", "2", *train)
     by_two = curves(project, name)
     for run in (project.folder / "runs").iterdir():
-        run.rename(run.with_name("done-by-ray"))
-    project.run("python", "-m", "pipelines.train", name, "--set", "launch.launcher=local")
+        run.rename(run.with_name("done-by-two"))
+    project.run("python", *train)
     by_one = curves(project, name)
 
     assert len(by_one) == len(by_two) > 2
