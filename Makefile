@@ -40,7 +40,8 @@ format: setup
 	ruff format .
 
 bench: setup
-	for module in benchmarks/[a-z]*.py; do python -m benchmarks.$$(basename $$module .py); done
+	@# parameter_efficiency trains for hours: python -m benchmarks.parameter_efficiency
+	for module in $(filter-out benchmarks/parameter_efficiency.py,$(wildcard benchmarks/[a-z]*.py)); do python -m benchmarks.$$(basename $$module .py); done
 
 setup: .venv/installed
 	@# DVC wants a git repository unless it is told that there is none (a plain copy of the project).
