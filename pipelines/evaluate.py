@@ -32,7 +32,9 @@ def evaluate(params: Params, name: str) -> None:
     for other in experiment.scored_on:
         manifest = read_manifest(Path(params.storage.shards) / other)
         check_present(manifest)
-        score(trained, manifest, others / other, other_data=True, batch_size=experiment.recipe.eval_batch)
+        alike = manifest.schema == "labelled_image"  # pictures of other kinds may differ in size
+        size = experiment.recipe.eval_batch if alike else 1
+        score(trained, manifest, others / other, other_data=True, batch_size=size)
 
 
 if __name__ == "__main__":

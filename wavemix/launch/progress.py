@@ -90,6 +90,7 @@ def watched(name: str, metrics: Path, *, most_steps: int) -> Iterator[None]:
     ``most_steps``: of a training in which no phase ends early.
     """
     follower, stop = Follower(metrics), threading.Event()
+    follower.new_rows()  # of a continued run: they were shown before
 
     def follow(show: "Show") -> None:
         loss, rate, text, seen = "", "", "", -1
@@ -137,7 +138,16 @@ def _bar(what: str, total: int) -> Iterator[Show]:
     ]
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task(what, total=total, text="")
-        yield lambda done, text, _last: progress.update(task, completed=done, text=text)
+        begun = False
+
+        def show(done: int, text: str, _last: bool) -> None:
+            nonlocal begun
+            if not begun:  # of a continued run some was done before, and tells nothing of the rate
+                progress.reset(task, completed=done, text=text)
+            begun = True
+            progress.update(task, completed=done, text=text)
+
+        yield show
 
 
 def _plain(what: str, total: int) -> Show:
