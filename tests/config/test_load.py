@@ -256,6 +256,11 @@ def test_a_mistake_is_one_line_with_path_found_and_allowed(
         (f"{LR}=.inf", f"{LR}: found inf, allowed: a finite number"),
         (f"{LR}=", f"{LR}: found None, allowed: a valid number"),
         (f"{LR}s=0.1", f"{LR}s: unknown key; remove it, or look for a misspelling"),
+        (  # and not that the list of phases is too short then
+            "experiments.digits.recipe.phases.0.schedule.kind=cosin",
+            "experiments.digits.recipe.phases.0.schedule.kind: found 'cosin', allowed: 'constant', 'cosine' "
+            "(did you mean 'cosine'?)",
+        ),
         ("experiments.digits.data=digit", MISTAKES["missing data set"][1]),
         ("launch.launcher=slurm", "launch.launcher: found 'slurm', allowed: 'ray' or 'local'"),
         ("data.digits.source.name=cifar", MISTAKES["wrong source"][1]),

@@ -159,10 +159,16 @@ def _agree(path: str, where: str, found: str, other: str, needed: str) -> None:
 
 def _report(where: str, error: ValidationError, tree: Any) -> str:
     found = error.errors(include_url=False)
+    # A list whose items are wrong is too short as well, to pydantic; the items say what is the matter.
+    found = [one for one in found if not any(_is_above(one["loc"], other["loc"]) for other in found)]
     lines = [f"{where}: {_line(details, tree)}" for details in found[:MOST_LINES]]
     if len(found) > MOST_LINES:
         lines[-1] += f" (and {len(found) - MOST_LINES} more)"
     return "\n".join(lines)
+
+
+def _is_above(loc: tuple[int | str, ...], other: tuple[int | str, ...]) -> bool:
+    return len(loc) < len(other) and other[: len(loc)] == loc
 
 
 def _line(details: ErrorDetails, tree: Any) -> str:

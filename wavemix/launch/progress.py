@@ -33,7 +33,7 @@ def counted(what: str, total: int, unit: str) -> Iterator[Callable[[int], None]]
             if first is None:
                 started, first = time.perf_counter(), done
             rate = (done - first) / max(time.perf_counter() - started, 1e-9)
-            show(done, f"{rate:,.0f} {unit}/s" if rate else "", done == total)
+            show(done, f"{rate:,.{0 if rate >= 10 else 2}f} {unit}/s" if rate else "", done == total)
 
         yield advance
 
