@@ -257,7 +257,7 @@ def test_a_mistake_is_one_line_with_path_found_and_allowed(
         (f"{LR}=", f"{LR}: found None, allowed: a valid number"),
         (f"{LR}s=0.1", f"{LR}s: unknown key; remove it, or look for a misspelling"),
         (  # and not that the list of phases is too short then
-            "experiments.digits.recipe.phases.0.schedule.kind=cosin",
+            "experiments.digits.recipe.phases.0.schedule={kind: cosin}",
             "experiments.digits.recipe.phases.0.schedule.kind: found 'cosin', allowed: 'constant', 'cosine' "
             "(did you mean 'cosine'?)",
         ),
