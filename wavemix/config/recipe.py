@@ -82,6 +82,9 @@ class Recipe(Section):
     ``tail``: what becomes of the samples that fill no whole batch: ``spread`` evens out the batches, ``drop`` leaves
         them out of this epoch, ``wrap`` fills up with the epoch's first ones.
     ``sync_batch_norm``: whether batch normalisation takes its statistics over all workers.
+    ``max_bad_steps``: a step whose loss or gradient is not finite changes no weight; after so many in a row the weights
+        go back to the newest good checkpoint, and training goes on with the samples that come next.
+    ``max_rollbacks``: how often that may happen before training is given up.
     """
 
     global_batch: PositiveInt
@@ -96,4 +99,6 @@ class Recipe(Section):
     shuffle_window: PositiveInt = 16384
     tail: Literal["spread", "drop", "wrap"] = "spread"
     sync_batch_norm: bool = True
+    max_bad_steps: PositiveInt = 3
+    max_rollbacks: NonNegativeInt = 2
     log_every_steps: PositiveInt = 10

@@ -3,13 +3,15 @@
 Every class forbids unknown keys and is frozen. Fields without a default must be given; the important ones come first.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import Field
 
+from wavemix.config.places import Launch, Storage, Tracking
 from wavemix.config.recipe import Recipe
-from wavemix.config.section import Name, PositiveFloat, PositiveInt, Prob, Section
+from wavemix.config.section import Name, PositiveInt, Prob, Section
 from wavemix.config.sources import Source
+from wavemix.config.sweeps import Sweep
 from wavemix.config.tasks import Task
 from wavemix.config.weights import Weights
 
@@ -68,95 +70,7 @@ class Experiment(Section):
     paper: tuple[Printed, ...] = ()
 
 
-# --- sweeps ------------------------------------------------------------------------------------------------------
-
-
-class Choice(Section):
-    """One of the listed values, drawn at random."""
-
-    choice: Annotated[tuple[Any, ...], Field(min_length=1)]
-
-
-def _rising(bounds: tuple[float, float]) -> tuple[float, float]:
-    if bounds[0] >= bounds[1]:
-        raise ValueError("two numbers, the smaller one first")
-    return bounds
-
-
-class LogUniform(Section):
-    """A number between the two bounds, evenly spread in its logarithm."""
-
-    log_uniform: Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(_rising)]
-
-
-class Uniform(Section):
-    """A number between the two bounds, evenly spread."""
-
-    uniform: Annotated[tuple[float, float], AfterValidator(_rising)]
-
-
-def _kind(drawn: Any) -> str | None:
-    """By which of its keys a leaf of a space is drawn, so that a mistake in it is told once, not for every kind."""
-    keys = list(drawn) if isinstance(drawn, dict) else list(type(drawn).model_fields)
-    return keys[0] if len(keys) == 1 else None
-
-
-Drawn = Annotated[
-    Annotated[Choice, Tag("choice")] | Annotated[LogUniform, Tag("log_uniform")] | Annotated[Uniform, Tag("uniform")],
-    Discriminator(
-        _kind,
-        custom_error_type="drawn",
-        custom_error_message="one of the keys choice, log_uniform and uniform, with a list",
-    ),
-]
-
-
-class Sweep(Section):
-    """Trials of one experiment with some of its leaves drawn from a space, by their path below the experiment."""
-
-    experiment: Name
-    num_trials: PositiveInt
-    workers_per_trial: PositiveInt
-    space: Annotated[dict[str, Drawn], Field(min_length=1)]
-    overrides: dict[str, Any] = Field(default_factory=dict)
-    seed: Annotated[int, Field(ge=0)] = 0
-
-
-# --- where and how: no part of a result's identity -----------------------------------------------------------------
-
-
-class Launch(Section):
-    """Which processes train, and which write shards.
-
-    ``address`` is that of a Ray cluster; null starts a Ray on this machine for training, and writes shards in
-    ``prepare_workers`` plain processes (null: as many as there are cores).
-    """
-
-    launcher: Literal["ray", "local"]
-    num_workers: PositiveInt
-    cpus_per_worker: PositiveInt = 1
-    gpus_per_worker: Annotated[int, Field(ge=0, le=1)] = 0
-    loader_workers: Annotated[int, Field(ge=0)] = 0
-    prepare_workers: PositiveInt | None = None
-    max_failures: Annotated[int, Field(ge=0)] = 3
-    address: str | None = None
-
-
-class Tracking(Section):
-    """Where numbers are shown. ``mlflow_uri: null`` keeps them in the run's own files alone."""
-
-    mlflow_uri: str | None
-    mlflow_experiment: str = "wavemix"
-    system_every_seconds: PositiveFloat = 5.0
-
-
-class Storage(Section):
-    """Folders of this machine or of a file system that every node shares."""
-
-    shards: str
-    runs: str
-    results: str
-    reports: str
+# --- the whole ----------------------------------------------------------------------------------------------------
 
 
 class ActiveSweep(Section):

@@ -98,7 +98,7 @@ def plan(params: Params, name: str, experiment: Experiment) -> Planned:
     needed = TASKS[experiment.task.name](experiment.task, manifest.classes).schema
     if manifest.schema != needed:
         raise DataError(f"{manifest.folder}: holds {manifest.schema}; task {experiment.task.name} needs {needed}")
-    workers = params.launch.num_workers if params.launch.launcher == "ray" else 1
+    workers = params.launch.most_workers if params.launch.launcher == "ray" else 1
     deal = Deal(manifest.num_samples("train"), experiment.recipe.global_batch, 0, workers, experiment.recipe.tail)
     weights = find_source(params, experiment)
     key = run_key(experiment, manifest.sha256, code_version(), weights.sha256 if weights else None)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from wavemix.config import Launch
+from wavemix.config import Elastic, Launch
 from wavemix.errors import TrainingError, WaveMixError
 from wavemix.launch.base import Job, work
 from wavemix.launch.ray_session import ray_session
@@ -18,7 +18,7 @@ def launch(job: Job, settings: Launch) -> None:
         TrainingError: A worker's own error, or more failures than ``max_failures``.
     """
     # One more than the workers need: Ray's own actors must never wait for them.
-    with ray_session(settings.address, num_cpus=settings.num_workers * settings.cpus_per_worker + 1):
+    with ray_session(settings.address, num_cpus=settings.most_workers * settings.cpus_per_worker + 1):
         fit(job, settings, callbacks=[])
 
 
@@ -35,9 +35,12 @@ def fit(job: Job, settings: Launch, *, callbacks: list[Any]) -> None:
         train_loop_config={"job": job},
         torch_config=TorchConfig(backend="nccl" if gpus else "gloo", timeout_s=300),
         scaling_config=ScalingConfig(
-            num_workers=settings.num_workers,
+            num_workers=settings.num_workers
+            if isinstance(settings.num_workers, int)
+            else _bounds(settings.num_workers),
             use_gpu=gpus > 0,
-            resources_per_worker={"CPU": settings.cpus_per_worker, **({"GPU": gpus} if gpus else {})},
+            resources_per_worker=_resources(settings),
+            placement_strategy=settings.placement.upper(),
         ),
         run_config=RunConfig(
             name=job.run_key,
@@ -52,6 +55,20 @@ def fit(job: Job, settings: Launch, *, callbacks: list[Any]) -> None:
         trainer.fit()
     except Exception as error:
         raise _explained(error, settings) from error
+
+
+def _bounds(elastic: Elastic) -> tuple[int, int]:
+    return elastic.min, elastic.max
+
+
+def _resources(settings: Launch) -> dict[str, float]:
+    """Of each worker, by Ray's names; memory in bytes."""
+    resources: dict[str, float] = {"CPU": settings.cpus_per_worker, **settings.resources_per_worker}
+    if settings.gpus_per_worker:
+        resources["GPU"] = settings.gpus_per_worker
+    if settings.memory_gb_per_worker:
+        resources["memory"] = int(settings.memory_gb_per_worker * 2**30)
+    return resources
 
 
 def _worker(config: dict[str, Any]) -> None:

@@ -37,7 +37,7 @@ def run_sweep(params: Params, name: str) -> None:
     goal = _goal_of(base_plan)
     parent = sweep_parent(tracked_run(base_plan, params), name)
     # The trials share what one training would have had.
-    total = params.launch.num_workers * params.launch.cpus_per_worker
+    total = params.launch.most_workers * params.launch.cpus_per_worker
     with ray_session(params.launch.address, num_cpus=max(total, sweep.workers_per_trial) + 1):
         drawn = _run_trials(params, name, base, sweep, goal, parent)
     plans = [plan(params, name, changed_experiment(base, values, f"sweeps.{name}.space")) for values in drawn]
@@ -74,7 +74,7 @@ def _run_trials(
             ray_train.fit(job_of(planned, params), settings, callbacks=[TuneReportCallback()])
 
     settings = params.launch.model_copy(update={"num_workers": sweep.workers_per_trial})
-    per_trial = settings.num_workers * settings.cpus_per_worker
+    per_trial = settings.most_workers * settings.cpus_per_worker
     cluster_cpus = int(ray.cluster_resources().get("CPU", 0))
     # A trial's own process takes a sliver of a CPU. Trials that hold a part of their workers would wait for each
     # other for ever, so never more run at once than can have all of theirs.
