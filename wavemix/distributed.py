@@ -3,8 +3,10 @@
 It knows ranks and tensors, and nothing of who started the processes.
 """
 
+from collections.abc import Sequence
 from typing import TypeVar
 
+import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
@@ -34,6 +36,14 @@ def sum_over_ranks(tensor: Tensor) -> Tensor:
     if in_group():
         dist.all_reduce(total)
     return total
+
+
+def greatest_over_ranks(values: Sequence[int], device: torch.device) -> list[int]:
+    """The greatest of every rank's values at each place, on every rank."""
+    greatest = torch.tensor(values, dtype=torch.int64, device=device)
+    if in_group():
+        dist.all_reduce(greatest, op=dist.ReduceOp.MAX)
+    return [int(value) for value in greatest]
 
 
 def gather_over_ranks(value: T) -> list[T]:

@@ -18,4 +18,12 @@ class CheckpointError(WaveMixError):
 
 
 class TrainingError(WaveMixError):
-    """Training cannot go on: the loss is not finite, or the workers failed too often."""
+    """Training cannot go on: gradients are not finite, or the workers failed too often."""
+
+
+class OutOfMemoryError(TrainingError):
+    """A step, or the data on their way to it, needed more memory than there was."""
+
+
+class StoppedError(WaveMixError):
+    """Training was asked to stop before its end, and has saved where it is; programs exit with 143, as of a SIGTERM."""

@@ -54,14 +54,32 @@ def written(folder: Path, splits: Mapping[str, Iterable[int]], name: str = "shad
     return write_shards(make_plan(raw, name=name, source={}, options=Options(samples_per_shard=10)), folder)
 
 
+class Changed:
+    """A task, but for some of its members."""
+
+    def __init__(self, task: Task, **members: Any) -> None:
+        self.__dict__.update(members, task=task)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.task, name)
+
+
 class Stopped(Exception):  # noqa: N818
     """A run that was killed between two epochs."""
 
 
 def run(
-    task: Task, recipe: Recipe, manifest: Manifest, run_dir: Path, *, start: Path | None = None, stop_after: int = 0
+    task: Task,
+    recipe: Recipe,
+    manifest: Manifest,
+    run_dir: Path,
+    *,
+    start: Path | None = None,
+    resume_from: Path | None = None,
+    stop_after: int = 0,
+    **runtime: Any,
 ) -> list[float]:
-    """Train, or go on; returns the score of each evaluation.
+    """Train, or go on; returns the score of each evaluation. ``runtime``: further members of ``Runtime``.
 
     Raises:
         Stopped: After ``stop_after`` evaluations, if it is not 0.
@@ -73,5 +91,6 @@ def run(
         if len(reported) == stop_after:
             raise Stopped
 
-    train(task, recipe, manifest, run_dir, seed=0, runtime=Runtime(torch.device("cpu"), report), start=start)
+    made = Runtime(torch.device("cpu"), report, **runtime)
+    train(task, recipe, manifest, run_dir, seed=0, runtime=made, start=start, resume_from=resume_from)
     return reported

@@ -13,6 +13,7 @@ import torch.distributed as dist
 from torch import nn
 
 from wavemix.training.batch_norm import synchronised
+from wavemix.training.clock import Clock
 
 dist.init_process_group("gloo")
 rank = dist.get_rank()
@@ -32,7 +33,7 @@ def made():
     return nn.Sequential(norm)
 
 
-reference, over_ranks = made(), synchronised(made(), torch.device("cpu"))
+reference, over_ranks = made(), synchronised(made(), torch.device("cpu"), Clock())
 assert over_ranks.state_dict().keys() == reference.state_dict().keys()
 x_whole, x_mine = whole.clone().requires_grad_(), whole[mine].clone().requires_grad_()
 for _ in range(3):

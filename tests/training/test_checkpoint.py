@@ -59,7 +59,7 @@ def saved(tmp_path: Path) -> Path:
     state = fresh()
     for _ in range(2):
         train(state)
-        save_checkpoint(state, tmp_path, loader={"epoch": 0})
+        save_checkpoint(state, tmp_path, loader={"epoch": 0}, meter={"steps": 2})
     return tmp_path
 
 
@@ -71,10 +71,10 @@ def test_everything_comes_back_bit_by_bit(tmp_path: Path) -> None:
     state = fresh()
     train(state)
     state.phase, state.phase_start, state.best = 1, 2, Best(0.1 + 0.2, step=2, reached=1)
-    folder = save_checkpoint(state, tmp_path, loader={"epoch": 0})
+    folder = save_checkpoint(state, tmp_path, loader={"epoch": 0}, meter={"steps": 2})
     assert place_of(read_meta(folder)) == Place(3, 1, 2, Best(0.1 + 0.2, 2, 1))
     other = fresh(seed=1)
-    load_checkpoint(other, folder)
+    load_checkpoint(other, folder, read_meta(folder))
     assert everything(other) == everything(state)
     train(state)
     train(other)
@@ -96,9 +96,9 @@ def test_the_average_and_the_scale_come_back_too(tmp_path: Path) -> None:
     update_average(state.average, state.model, decay=0.5, num_updates=3)
     state.scaler.scale(torch.tensor(1.0))
     state.scaler.update(0.1 + 0.2)
-    folder = save_checkpoint(state, tmp_path, loader={"epoch": 0})
+    folder = save_checkpoint(state, tmp_path, loader={"epoch": 0}, meter={"steps": 2})
     other = averaged(seed=1)
-    load_checkpoint(other, folder)
+    load_checkpoint(other, folder, read_meta(folder))
     assert other.scaler.state_dict() == state.scaler.state_dict()
     assert other.average is not None
     for found, expected in zip(other.average.state_dict().values(), state.average.state_dict().values(), strict=True):
@@ -111,7 +111,7 @@ def test_what_was_scored_is_the_average_where_there_is_one(saved: Path, tmp_path
     assert scored_weights(without) == without / WEIGHTS
     state = averaged()
     train(state)
-    folder = save_checkpoint(state, tmp_path / "averaged", loader={"epoch": 0})
+    folder = save_checkpoint(state, tmp_path / "averaged", loader={"epoch": 0}, meter={"steps": 2})
     assert scored_weights(folder) == folder / AVERAGE
     other = averaged(seed=1)
     load_scored(other, folder)
@@ -172,11 +172,11 @@ def test_the_newest_two_and_the_best_are_kept(tmp_path: Path) -> None:
     for best in (1, 2, 2, 2, 5, 5):
         train(state, 1)
         state.best = Best(0.5, best, best)
-        save_checkpoint(state, tmp_path, loader={"epoch": 0})
+        save_checkpoint(state, tmp_path, loader={"epoch": 0}, meter={"steps": 2})
     assert steps(tmp_path) == [5, 6]
     for _ in range(2):
         train(state, 1)
-        save_checkpoint(state, tmp_path, loader={"epoch": 0})
+        save_checkpoint(state, tmp_path, loader={"epoch": 0}, meter={"steps": 2})
     assert steps(tmp_path) == [5, 7, 8]
 
 
@@ -186,7 +186,7 @@ def test_a_folder_of_an_interrupted_save_is_ignored_and_goes(saved: Path) -> Non
     assert newest_checkpoint(saved) == saved / "step-00000006"
     state = fresh()
     train(state, 9)
-    save_checkpoint(state, saved, loader={"epoch": 0})
+    save_checkpoint(state, saved, loader={"epoch": 0}, meter={"steps": 2})
     assert not aside.exists()
     assert newest_checkpoint(saved) == saved / "step-00000009"
 
@@ -194,9 +194,9 @@ def test_a_folder_of_an_interrupted_save_is_ignored_and_goes(saved: Path) -> Non
 def test_a_damaged_one_of_the_same_step_is_replaced(saved: Path) -> None:
     damage(saved / "step-00000006", f"{WEIGHTS} missing")
     state = fresh()
-    load_checkpoint(state, saved / "step-00000003")
+    load_checkpoint(state, saved / "step-00000003", read_meta(saved / "step-00000003"))
     train(state)
-    save_checkpoint(state, saved, loader={"epoch": 0})
+    save_checkpoint(state, saved, loader={"epoch": 0}, meter={"steps": 2})
     assert read_meta(saved / "step-00000006")["step"] == 6
 
 
@@ -216,7 +216,7 @@ def test_a_file_that_would_run_code_is_refused(saved: Path, tmp_path: Path) -> N
     meta["files"][OPTIMIZER] = hashlib.sha256((folder / OPTIMIZER).read_bytes()).hexdigest()
     (folder / META).write_text(json.dumps(meta))
     with pytest.raises(CheckpointError, match="is not one of this optimizer"):
-        load_checkpoint(fresh(), folder)
+        load_checkpoint(fresh(), folder, read_meta(folder))
     assert not witness.exists()
 
 
@@ -224,12 +224,12 @@ def test_a_file_that_would_run_code_is_refused(saved: Path, tmp_path: Path) -> N
 def test_weights_of_another_model_are_refused(saved: Path, width: int) -> None:
     folder = checkpoints(saved)[-1]
     with pytest.raises(CheckpointError, match=f"{folder / WEIGHTS}: its weights do not fit this model"):
-        load_checkpoint(fresh(width), folder)
+        load_checkpoint(fresh(width), folder, read_meta(folder))
 
 
 def test_another_format_is_told(saved: Path) -> None:
     folder = checkpoints(saved)[-1]
     meta = json.loads((folder / META).read_text())
     (folder / META).write_text(json.dumps({**meta, "format": 1}))
-    with pytest.raises(CheckpointError, match=f"{folder}: checkpoint of format 1, this version reads 3"):
+    with pytest.raises(CheckpointError, match=f"{folder}: checkpoint of format 1, this version reads 4"):
         read_meta(folder)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,22 @@ import pytest
 import safetensors.torch
 import torch
 
-from factories.shades import MODEL, SECTION, Stopped, hidden, recipe_of, run, task_of, written
+from factories.shades import MODEL, SECTION, Changed, Stopped, hidden, recipe_of, run, task_of, written
 from wavemix.config import Recipe
 from wavemix.data import Manifest, read_manifest
 from wavemix.errors import DataError, TrainingError
 from wavemix.tracking import read_rows
-from wavemix.training.checkpoint import AVERAGE, WEIGHTS, newest_checkpoint, place_of, read_meta
+from wavemix.training.checkpoint import (
+    AVERAGE,
+    WEIGHTS,
+    checkpoints,
+    newest_checkpoint,
+    place_of,
+    read_meta,
+    scored_weights,
+)
+from wavemix.training.fence import Fence
+from wavemix.training.requests import Request
 from wavemix.training.scoring import score
 from wavemix.training.state import Place
 from wavemix.training.trained import load_trained, save_trained
@@ -49,7 +60,8 @@ def place(run_dir: Path) -> Place:
 def rows(run_dir: Path) -> list[dict[str, Any]]:
     """What the run logged, without clocks."""
     clocks = ("time", "train/samples_per_second")
-    return [{k: v for k, v in row.items() if k not in clocks} for row in read_rows(run_dir / "metrics.jsonl")]
+    found = read_rows(run_dir / "metrics.jsonl")
+    return [{k: v for k, v in row.items() if k not in clocks and not k.startswith("time/")} for row in found]
 
 
 def test_a_run_reports_every_epoch_and_keeps_the_newest_and_the_best(manifest: Manifest, tmp_path: Path) -> None:
@@ -76,7 +88,8 @@ def test_the_second_phase_starts_from_the_best_weights(manifest: Manifest, tmp_p
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_says_what_to_do(manifest: Manifest, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"the loss is (nan|inf) at step \d+; lower the learning rate"):
+    said = r"not finite in 3 steps in a row, up to step 4, before any good checkpoint; lower the learning rate"
+    with pytest.raises(TrainingError, match=said):
         run(TASK, recipe(lr=1e30), manifest, tmp_path / "run")
 
 
@@ -111,6 +124,12 @@ def test_the_plain_recipe_gives_the_curve_that_it_always_gave(tmp_path: Path) ->
 
 
 # --- stopped and continued ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def _heard_at_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wavemix.training.requests.LISTEN_EVERY_SECONDS", 0.0)
+
 
 NOISY = {"model": {**MODEL, "dropout": 0.2}, "augment": {"horizontal_flip_prob": 0.5, "mix": {}}}
 SWITCHING = (
@@ -164,6 +183,81 @@ def test_a_run_that_is_stopped_after_every_epoch_ends_as_the_one_that_never_was(
     for name in files:
         assert (pieces / name).read_bytes() == (whole / name).read_bytes()
     assert read_meta(pieces)["scaler"] == read_meta(whole)["scaler"]
+
+
+@pytest.mark.parametrize("settings", [{"ema_decay": 0.9}, {"precision": "fp16"}], ids="".join)
+def test_a_run_that_is_asked_to_stop_at_every_step_ends_as_the_one_that_never_was(
+    settings: dict[str, Any], tmp_path: Path
+) -> None:
+    manifest = written(tmp_path / "shards", {"train": range(45), "val": range(45, 50)}, read=hidden)
+    task, made = task_of(**NOISY), recipe(epochs=(2, 1), log_every_steps=4, **settings)
+    run(task, made, manifest, tmp_path / "whole")
+    for _step in range(6 * 3):
+        run(task, made, manifest, tmp_path / "pieces", asked=lambda: Request.STOP)
+    assert rows(tmp_path / "pieces") == rows(tmp_path / "whole")
+    assert [row["step"] for row in rows(tmp_path / "pieces") if "train/loss" in row] == [4, 6, 8, 12, 16, 18]
+    assert {
+        row["train/epoch_samples"] for row in rows(tmp_path / "pieces") if row["step"] % 6 == 0 and "epoch" in row
+    } == {45.0}
+    assert newest(tmp_path / "pieces").name == "step-00000018"
+    for name in {WEIGHTS, scored_weights(newest(tmp_path / "whole")).name}:
+        assert (newest(tmp_path / "pieces") / name).read_bytes() == (newest(tmp_path / "whole") / name).read_bytes()
+
+
+def test_checkpoints_come_as_often_as_they_are_asked_for_and_the_best_one_stays(
+    manifest: Manifest, tmp_path: Path
+) -> None:
+    with_best = tmp_path / "run" / "checkpoints" / "step-00000003"
+    run(
+        TASK,
+        recipe(epochs=(2, 1)),
+        manifest,
+        tmp_path / "run",
+        save_every_seconds=0.0,
+        keep_checkpoints=3,
+        stop_after=0,
+    )
+    steps = [int(folder.name.removeprefix("step-")) for folder in checkpoints(tmp_path / "run" / "checkpoints")]
+    assert steps[-3:] == [7, 8, 9]
+    assert with_best.exists() == (read_meta(newest(tmp_path / "run"))["best"]["step"] == 3)
+
+
+def test_a_run_whose_folder_is_lost_goes_on_from_its_second_place(manifest: Manifest, tmp_path: Path) -> None:
+    run(TASK, recipe(), manifest, tmp_path / "whole")
+    with pytest.raises(Stopped):
+        run(TASK, recipe(), manifest, tmp_path / "run", remote=str(tmp_path / "remote"), stop_after=2)
+    shutil.rmtree(tmp_path / "run")
+    reported = run(TASK, recipe(), manifest, tmp_path / "run", remote=str(tmp_path / "remote"))
+    assert len(reported) == 2
+    assert (newest(tmp_path / "run") / WEIGHTS).read_bytes() == (newest(tmp_path / "whole") / WEIGHTS).read_bytes()
+
+
+def test_a_run_goes_on_from_the_checkpoint_of_another_by_its_own_recipe(manifest: Manifest, tmp_path: Path) -> None:
+    with pytest.raises(Stopped):
+        run(TASK, recipe(), manifest, tmp_path / "donor", stop_after=2)
+    donor = newest(tmp_path / "donor")
+    heir = recipe(lr=0.02)
+    assert len(run(TASK, heir, manifest, tmp_path / "heir", resume_from=donor)) == 2
+    assert [row["train/lr"] for row in rows(tmp_path / "heir") if "train/lr" in row] == [0.02, 0.001, 0.001]
+    assert [row["step"] for row in rows(tmp_path / "heir") if "eval/top1" in row] == [9, 12]
+    assert place(tmp_path / "heir").best is not None
+    assert place(tmp_path / "heir").best.step >= 9  # type: ignore[union-attr]  # the donor's best is not there
+    # Started again, it goes on from its own.
+    before = newest(tmp_path / "heir")
+    assert run(TASK, heir, manifest, tmp_path / "heir", resume_from=donor) == []
+    assert newest(tmp_path / "heir") == before
+
+
+def test_an_attempt_that_was_given_up_writes_no_more(manifest: Manifest, tmp_path: Path) -> None:
+    """A node that was cut off from the others is replaced, and may see the same folder."""
+
+    def taken_over() -> Request:
+        Fence(tmp_path / "run")
+        return Request.SAVE
+
+    with pytest.raises(TrainingError, match=r"another attempt of this run has begun; this one ends itself"):
+        run(TASK, recipe(), manifest, tmp_path / "run", asked=taken_over)
+    assert not (tmp_path / "run" / "checkpoints").exists()
 
 
 # --- phases -------------------------------------------------------------------------------------------------------
@@ -221,25 +315,16 @@ def test_an_average_is_what_is_evaluated_and_what_the_next_phase_starts_from(
         assert all(torch.equal(found[key], best[key]) for key in learnt)
 
 
-class Changed:
-    """The task, but for some of its members."""
-
-    def __init__(self, **members: Any) -> None:
-        self.__dict__.update(members)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(TASK, name)
-
-
 def test_a_score_that_is_no_number_stops_the_run(manifest: Manifest, tmp_path: Path) -> None:
-    scoreless = Changed(summary=lambda _tallies: {"top1": float("nan")})
+    scoreless: Any = Changed(TASK, summary=lambda _tallies: {"top1": float("nan")})
     with pytest.raises(TrainingError, match=r"eval/top1 is nan at step 3, and ranks no checkpoint"):
         run(scoreless, recipe(), manifest, tmp_path / "run")
 
 
 def test_fp16_that_leaves_out_every_step_stops_the_run_and_says_what_to_do(manifest: Manifest, tmp_path: Path) -> None:
-    steep = Changed(loss=lambda prediction, batch: TASK.loss(prediction, batch) * 1e38)
-    with pytest.raises(TrainingError, match=r"fp16 holds no gradient .* set recipe.precision to bf16 or fp32"):
+    steep: Any = Changed(TASK, loss=lambda prediction, batch: TASK.loss(prediction, batch) * 1e38)
+    said = r"not finite in 3 steps in a row.*; or set recipe.precision to bf16 or fp32"
+    with pytest.raises(TrainingError, match=said):
         run(steep, recipe(precision="fp16", epochs=(20, 1)), manifest, tmp_path / "run")
     scales = [row["train/loss_scale"] for row in rows(tmp_path / "run") if "train/loss_scale" in row]
     assert scales[0] == 2.0 ** (16 - 3)

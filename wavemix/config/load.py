@@ -92,9 +92,12 @@ def changed_experiment(experiment: Experiment, changes: dict[str, Any], where: s
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None
     try:
-        return Experiment.model_validate_json(json.dumps(tree))
+        changed = Experiment.model_validate_json(json.dumps(tree))
     except ValidationError as error:
         raise ConfigError(_report(where, error, tree)) from None
+    if mistake := changed.task.mistake():
+        raise ConfigError(f"{where}: task.{mistake}")
+    return changed
 
 
 def to_yaml(tree: dict[str, Any]) -> bytes:
@@ -129,6 +132,8 @@ def _check_names(params: Params, path: str) -> None:
         for dotted, leaf in sweep.space.items():
             for value in next(iter(leaf.model_dump(mode="json").values())):  # the choices, or both bounds
                 changed_experiment(base, {dotted: value}, f"{path}: sweeps.{key}.space")
+        if mistake := sweep.mistake(base.recipe):
+            raise ConfigError(f"{path}: sweeps.{key}.{mistake}")
     active = params.active
     for name in active.data:
         known("active.data", name, params.data, "data")

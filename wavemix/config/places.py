@@ -36,8 +36,8 @@ class Launch(Section):
     ``network_interface``: over which workers exchange gradients (null: the one that torch finds).
     ``max_failures``: how often a failed training is started again; ``max_preemptions``: how often after a node was
         taken away with notice (null: always).
-    ``checkpoint_every_minutes``: beside the checkpoint of each evaluation (null: these alone). ``keep_checkpoints``:
-        so many of the newest are kept, and the best.
+    ``checkpoint_every_minutes``: beside the checkpoints that the recipe asks for (null: these alone).
+        ``keep_checkpoints``: so many of the newest are kept, and the best.
     ``hang_seconds``: a process without a sign of life for so long ends itself, and counts as failed.
     """
 

@@ -82,9 +82,11 @@ class Recipe(Section):
     ``tail``: what becomes of the samples that fill no whole batch: ``spread`` evens out the batches, ``drop`` leaves
         them out of this epoch, ``wrap`` fills up with the epoch's first ones.
     ``sync_batch_norm``: whether batch normalisation takes its statistics over all workers.
-    ``max_bad_steps``: a step whose loss or gradient is not finite changes no weight; after so many in a row the weights
-        go back to the newest good checkpoint, and training goes on with the samples that come next.
+    ``max_bad_steps``: a step whose gradient is not finite changes no weight; after so many in a row the weights go back
+        to a good checkpoint, and training goes on with the samples that come next.
     ``max_rollbacks``: how often that may happen before training is given up.
+    ``checkpoint_every_steps``: weights may go back to the checkpoints of such steps and of evaluations, and to no
+        others, so that it does not depend on the clock where they go back to.
     """
 
     global_batch: PositiveInt
@@ -101,4 +103,5 @@ class Recipe(Section):
     sync_batch_norm: bool = True
     max_bad_steps: PositiveInt = 3
     max_rollbacks: NonNegativeInt = 2
+    checkpoint_every_steps: PositiveInt = 1000
     log_every_steps: PositiveInt = 10

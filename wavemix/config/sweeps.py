@@ -3,17 +3,35 @@
 It draws nothing: the launcher of sweeps does.
 """
 
+import math
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
+from wavemix.config.recipe import Recipe
 from wavemix.config.section import Name, PositiveFloat, PositiveInt, Prob, Section
+
+DECIDES = ("task.", "recipe.", "seed")
+"""What the leaves of a space begin with: two trials that differ in nothing else would be one run."""
+
+MAY_CHANGE = re.compile(
+    r"recipe\.phases\.\d+\.(lr|weight_decay|momentum)|recipe\.(clip_norm|ema_decay)"
+    r"|task\.model\.(dropout|drop_path)|task\.(label_smoothing|focal_gamma|augment\..+)"
+)
+"""Leaves that may change in the middle of a run: its weights, its optimizer and the order of its samples go on."""
+
+
+def _differing(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if any(value in values[:place] for place, value in enumerate(values)):
+        raise ValueError("values that differ")
+    return values
 
 
 class Choice(Section):
     """One of the listed values, drawn at random."""
 
-    choice: Annotated[tuple[Any, ...], Field(min_length=1)]
+    choice: Annotated[tuple[Any, ...], Field(min_length=1), AfterValidator(_differing)]
 
 
 def _rising(bounds: tuple[float, float]) -> tuple[float, float]:
@@ -61,7 +79,7 @@ class Asha(Section):
 
 class Pbt(Section):
     """Trains a population: every so many epochs a trial among the worst ``quantile`` goes on from the checkpoint of one
-    among the best, with its settings changed by a fifth, or (by ``resample_prob``) drawn anew."""
+    among the best, with each of its settings times something from 0.8 to 1.25, or (by ``resample_prob``) drawn anew."""
 
     kind: Literal["pbt"]
     every_epochs: PositiveInt
@@ -72,8 +90,8 @@ class Pbt(Section):
 class Sweep(Section):
     """Trials of one experiment with some of its leaves drawn from a space, by their path below the experiment.
 
-    ``max_hours`` ends the sweep, and ``max_concurrent`` trials run at once (null: as many as all of whose workers have
-    their place at the same time).
+    ``num_trials`` and ``max_hours`` end the sweep; raising them later goes on with it. ``max_concurrent`` trials run at
+    once (null: as many as all of whose workers have their place at the same time). The ``seed`` is that of the draws.
     """
 
     experiment: Name
@@ -86,3 +104,41 @@ class Sweep(Section):
     max_concurrent: PositiveInt | None = None
     max_hours: PositiveFloat | None = None
     seed: Annotated[int, Field(ge=0)] = 0
+
+    def mistake(self, recipe: Recipe) -> str | None:
+        """What does not fit together, behind its path below this section; ``recipe`` is that of its trials."""
+        choices = [drawn.choice for drawn in self.space.values() if isinstance(drawn, Choice)]
+        only_choices = len(choices) == len(self.space)
+        most = math.prod(map(len, choices))
+        for leaf in self.space:
+            if not leaf.startswith(DECIDES):
+                return f"space.{leaf}: decides nothing of a training; allowed: leaves of task, recipe and seed"
+        if self.sampler == "optuna" and only_choices:
+            return "sampler: found optuna, which may draw the same choices twice; allowed: random, or a number to draw"
+        if self.sampler == "random" and only_choices and self.num_trials > most:
+            return f"num_trials: found {self.num_trials}, but its choices make {most} different trials"
+        return self._mistake_of_scheduler(recipe)
+
+    def _mistake_of_scheduler(self, recipe: Recipe) -> str | None:
+        if self.scheduler is None:
+            return None
+        kind, epochs = self.scheduler.kind, sum(phase.num_epochs for phase in recipe.phases)
+        key = "grace_epochs" if isinstance(self.scheduler, Asha) else "every_epochs"
+        first_look = max(getattr(self.scheduler, key), recipe.eval_every_epochs)
+        if first_look >= epochs:
+            return (
+                f"scheduler.{key}: {kind} would first look at epoch {first_look} (scores come every "
+                f"{recipe.eval_every_epochs}), where the recipe of {epochs} epochs has ended"
+            )
+        for leaf, drawn in self.space.items():
+            if leaf.endswith(".num_epochs"):
+                return f"space.{leaf}: {kind} compares trials by their epochs, so all of them need the same number"
+            if kind == "pbt" and not MAY_CHANGE.fullmatch(leaf):
+                return f"space.{leaf}: pbt changes a leaf in the middle of a run, where this one cannot change"
+            if kind == "pbt" and isinstance(drawn, Choice):
+                return f"space.{leaf}: pbt changes numbers; allowed: log_uniform and uniform"
+        if kind == "pbt" and self.sampler == "optuna":
+            return "sampler: found optuna, but pbt changes settings by itself; allowed: random"
+        if kind == "pbt" and self.num_trials < 2:
+            return "num_trials: found 1, but pbt needs a population; allowed: 2 and more"
+        return None

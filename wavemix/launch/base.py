@@ -7,10 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from wavemix.config import Experiment, Launch
 from wavemix.data import read_manifest
+from wavemix.launch.stop import is_asked_to_stop
 from wavemix.tasks import TASKS
 from wavemix.tracking import sampled_system
+from wavemix.training.loop import Report
+from wavemix.training.requests import Request
 from wavemix.training.run import Runtime, train
 
 
@@ -23,12 +28,35 @@ class Job:
     run_dir: Path
     run_key: str
     start: Path | None  # the file with the weights to start from
+    resume_from: Path | None  # another run's checkpoint to go on from
+    remote: str | None  # a second place for what must outlive a machine
     loader_workers: int
     system_every_seconds: float
 
 
 Launcher = Callable[[Job, Launch], None]
 """Returns when the job is done; raises TrainingError when it cannot be."""
+
+
+def runtime_of(
+    job: Job, settings: Launch, device: torch.device, report: Report, asked: Callable[[], Request]
+) -> Runtime:
+    """What the loop asks of its surroundings, as the settings have it; a file asks it to stop, ``asked`` for more."""
+    minutes = settings.checkpoint_every_minutes
+
+    def asked_by_all() -> Request:
+        more = asked()  # always: it may have to be called on all ranks
+        return Request.STOP if is_asked_to_stop(job.run_dir) else more
+
+    return Runtime(
+        device,
+        report,
+        asked_by_all,
+        save_every_seconds=minutes * 60 if minutes else None,
+        keep_checkpoints=settings.keep_checkpoints,
+        hang_seconds=settings.hang_seconds,
+        remote=f"{job.remote}/runs/{job.run_key}/checkpoints" if job.remote else None,
+    )
 
 
 def work(job: Job, runtime: Runtime, *, node: str | None) -> None:
@@ -46,6 +74,7 @@ def work(job: Job, runtime: Runtime, *, node: str | None) -> None:
             seed=experiment.seed,
             runtime=runtime,
             start=job.start,
+            resume_from=job.resume_from,
             loader_workers=job.loader_workers,
         )
 

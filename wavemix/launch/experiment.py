@@ -5,7 +5,6 @@ It knows where everything lies, and leaves training to the launcher and the numb
 
 import csv
 import io
-import json
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,26 +14,30 @@ import torch
 
 from wavemix.config import Experiment, Params
 from wavemix.data import Deal, Manifest, check_present, read_manifest
-from wavemix.errors import DataError, TrainingError
-from wavemix.files import write_aside
+from wavemix.errors import DataError, StoppedError, TrainingError
+from wavemix.files import sha256_of, write_aside
 from wavemix.launch import local, ray_train
 from wavemix.launch.base import Job, Launcher
 from wavemix.launch.identity import PACKAGE, code_version, run_key
 from wavemix.launch.local import is_first_process
 from wavemix.launch.progress import watched
+from wavemix.launch.record import model_files, recorded
+from wavemix.launch.stop import is_asked_to_stop
 from wavemix.launch.weights import Source, find_source, write_start
 from wavemix.tasks import TASKS
 from wavemix.tracking import read_rows
-from wavemix.tracking.mlflow import Tracked, add_model, mirrored
-from wavemix.training.checkpoint import folder_of, newest_checkpoint, place_of, read_meta, scored_weights
+from wavemix.tracking.mlflow import Tracked
+from wavemix.tracking.models import add_model
+from wavemix.training.checkpoint import META, folder_of, newest_checkpoint, place_of, read_meta, scored_weights
+from wavemix.training.copies import check_place
 from wavemix.training.phases import most_steps, next_phase
-from wavemix.training.serving import SERVED
 from wavemix.training.state import Best, Place
 from wavemix.training.trained import save_trained
 
 LAUNCHERS: Mapping[str, Launcher] = {"local": local.launch, "ray": ray_train.launch}
 
-NOT_REPRODUCIBLE = ("time", "train/samples_per_second")
+NOT_REPRODUCIBLE = ("time", "time/", "train/samples_per_second")
+"""What the keys begin with of numbers that another run of the same does not give."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Planned:
     run_dir: Path
     steps_per_epoch: int
     weights: Source | None
+    resume_from: Path | None
 
     @property
     def checkpoints(self) -> Path:
@@ -80,8 +84,11 @@ def best_of(planned: Planned) -> Best:
     return place.best
 
 
-def plan(params: Params, name: str, experiment: Experiment) -> Planned:
+def plan(params: Params, name: str, experiment: Experiment, *, resume_from: Path | None = None) -> Planned:
     """Find the data, the weights to start from and the identity of an experiment.
+
+    ``resume_from``: another run's checkpoint, from which this one goes on by the experiment's recipe. Its content is
+    part of the identity.
 
     Raises:
         DataError: Its shards are missing or have another size than promised, or its weights cannot be had.
@@ -101,9 +108,10 @@ def plan(params: Params, name: str, experiment: Experiment) -> Planned:
     workers = params.launch.most_workers if params.launch.launcher == "ray" else 1
     deal = Deal(manifest.num_samples("train"), experiment.recipe.global_batch, 0, workers, experiment.recipe.tail)
     weights = find_source(params, experiment)
-    key = run_key(experiment, manifest.sha256, code_version(), weights.sha256 if weights else None)
+    handed = sha256_of(resume_from / META) if resume_from else None
+    key = run_key(experiment, manifest.sha256, code_version(), weights.sha256 if weights else None, handed)
     run_dir = Path(params.storage.runs).absolute() / key
-    return Planned(name, experiment, manifest, key, run_dir, deal.steps_per_epoch, weights)
+    return Planned(name, experiment, manifest, key, run_dir, deal.steps_per_epoch, weights, resume_from)
 
 
 def job_of(planned: Planned, params: Params) -> Job:
@@ -113,30 +121,29 @@ def job_of(planned: Planned, params: Params) -> Job:
         run_dir=planned.run_dir,
         run_key=planned.run_key,
         start=planned.start,
+        resume_from=planned.resume_from,
+        remote=params.storage.remote,
         loader_workers=params.launch.loader_workers,
         system_every_seconds=params.tracking.system_every_seconds,
     )
 
 
-def tracked_run(planned: Planned, params: Params, *, parent_run_id: str | None = None) -> Tracked | None:
-    """Who this run is to MLflow; None where tracking is switched off."""
-    if params.tracking.mlflow_uri is None:
-        return None
+def tracked_run(planned: Planned, params: Params, *, parent: Tracked | None = None) -> Tracked:
+    """Who this run is to MLflow; a trial hangs below the ``parent`` of its sweep."""
     tags = {
         "experiment": planned.name,
         "git_commit": _git_commit(),
         "data_sha256": planned.manifest.sha256,
         "code_version": code_version(),
         **_digest_of_weights(planned),
-        **({"mlflow.parentRunId": parent_run_id} if parent_run_id else {}),
     }
     return Tracked(
-        uri=params.tracking.mlflow_uri,
         experiment=params.tracking.mlflow_experiment,
         run_key=planned.run_key,
         name=f"{planned.name}-{planned.run_key[:6]}",
         tags=tags,
         params=planned.experiment.model_dump(mode="json"),
+        parent=parent,
     )
 
 
@@ -152,28 +159,13 @@ def train_experiment(params: Params, name: str) -> None:
         if not planned.is_finished():  # the first process asks the same of the same files
             launch(job_of(planned, params), params.launch)
         return
-    note = {
-        "experiment": name,
-        "run_key": planned.run_key,
-        **_digest_of_weights(planned),
-        "config": planned.experiment.model_dump(mode="json"),
-    }
-    write_aside(planned.run_dir / "run.json", (json.dumps(note, indent=1) + "\n").encode())
-    tracked = tracked_run(planned, params)
-    with mirrored(tracked, planned.run_dir):
+    tracked, uri = tracked_run(planned, params), params.tracking.mlflow_uri
+    with recorded(tracked, planned.run_dir, params.tracking) as complete:
         train_watched(planned, params)
     target = Path(params.storage.results) / "experiments" / name / "train"
     export(planned, target)
-    if tracked:
-        served = SERVED[planned.experiment.task.name]
-        add_model(
-            tracked,
-            code=PACKAGE / "pyfunc.py",
-            package=PACKAGE,
-            folder=target,
-            channels=served.channels,
-            answer=(served.answer_dtype, served.answer_shape(len(planned.manifest.classes))),
-        )
+    if uri and complete.is_set():  # else it does not answer, and `wavemix sync-tracking` sends it later
+        add_model(uri, tracked, model_files(target))
 
 
 def train_watched(planned: Planned, params: Params) -> None:
@@ -181,10 +173,15 @@ def train_watched(planned: Planned, params: Params) -> None:
     launch = LAUNCHERS[params.launch.launcher]
     if planned.is_finished():
         return
+    if params.storage.remote:
+        check_place(f"{params.storage.remote}/runs/{planned.run_key}/checkpoints")
     prepare_start(planned)
     with watched(planned.name, planned.run_dir / "metrics.jsonl", most_steps=planned.most_steps):
         launch(job_of(planned, params), params.launch)
     if not planned.is_finished():
+        if is_asked_to_stop(planned.run_dir):
+            place = planned.place()
+            raise StoppedError(f"stopped after step {place.step if place else 0}; run it again to go on from there")
         raise TrainingError(f"{planned.run_dir}: the launcher ended before the recipe did; run it again")
 
 
@@ -233,7 +230,7 @@ def _curves(metrics: Path) -> bytes:
     steps: dict[int, dict[str, float]] = {}
     for row in read_rows(metrics):
         steps.setdefault(row["step"], {}).update(
-            {key: value for key, value in row.items() if key not in ("step", *NOT_REPRODUCIBLE)}
+            {key: value for key, value in row.items() if key != "step" and not key.startswith(NOT_REPRODUCIBLE)}
         )
     columns = ["step", *dict.fromkeys(key for row in steps.values() for key in row)]
     text = io.StringIO()

@@ -51,12 +51,19 @@ def code_version() -> str:
     return digest.hexdigest()
 
 
-def run_key(experiment: Experiment, manifest_sha256: str, code: str, weights_sha256: str | None = None) -> str:
-    """16 hex digits; the same for the same experiment, data, code and weights to start from.
+def run_key(
+    experiment: Experiment,
+    manifest_sha256: str,
+    code: str,
+    weights_sha256: str | None = None,
+    resumed_sha256: str | None = None,
+) -> str:
+    """16 hex digits; the same for the same experiment, data, code, weights to start from and checkpoint to go on from.
 
-    Of the experiment only what trains it counts. Of the weights it is their content, wherever they lie.
+    Of the experiment only what trains it counts. Of weights and checkpoint it is their content, wherever they lie.
     """
     trains = experiment.model_dump(mode="json", include={"data", "task", "recipe", "seed"})
     weights = {"weights": weights_sha256} if weights_sha256 else {}
-    what = {"experiment": trains, "manifest": manifest_sha256, "code": code, **weights}
+    resumed = {"resumed": resumed_sha256} if resumed_sha256 else {}
+    what = {"experiment": trains, "manifest": manifest_sha256, "code": code, **weights, **resumed}
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]

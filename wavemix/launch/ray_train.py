@@ -1,14 +1,22 @@
 """Training on Ray Train: DDP over any number of workers, restarted when one dies. It knows no data and no model."""
 
+import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from wavemix import errors
 from wavemix.config import Elastic, Launch
-from wavemix.errors import TrainingError, WaveMixError
-from wavemix.launch.base import Job, work
+from wavemix.errors import OutOfMemoryError, TrainingError, WaveMixError
+from wavemix.files import write_aside
+from wavemix.launch.base import Job, runtime_of, work
 from wavemix.launch.ray_session import ray_session
-from wavemix.training.run import Runtime
+from wavemix.launch.stop import forget_stop, stopped_by_sigterm
+from wavemix.training.requests import Request
+
+FAILED = "failed.json"
+"""In a run's folder: an error that no restart can mend."""
 
 
 def launch(job: Job, settings: Launch) -> None:
@@ -18,7 +26,9 @@ def launch(job: Job, settings: Launch) -> None:
         TrainingError: A worker's own error, or more failures than ``max_failures``.
     """
     # One more than the workers need: Ray's own actors must never wait for them.
-    with ray_session(settings.address, num_cpus=settings.most_workers * settings.cpus_per_worker + 1):
+    num_cpus = settings.most_workers * settings.cpus_per_worker + 1
+    # In this order: Ray takes the signal for itself when it starts.
+    with ray_session(settings.address, num_cpus=num_cpus), stopped_by_sigterm(job.run_dir):
         fit(job, settings, callbacks=[])
 
 
@@ -32,8 +42,13 @@ def fit(job: Job, settings: Launch, *, callbacks: list[Any]) -> None:
     gpus = settings.gpus_per_worker
     trainer = TorchTrainer(
         _worker,
-        train_loop_config={"job": job},
-        torch_config=TorchConfig(backend="nccl" if gpus else "gloo", timeout_s=300),
+        train_loop_config={
+            "job": job,
+            "settings": settings,
+            "nodes_may_go": os.environ.get("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER") != "0",
+        },
+        # Longer than the watchdog, which tells more.
+        torch_config=TorchConfig(backend="nccl" if gpus else "gloo", timeout_s=int(settings.hang_seconds) + 60),
         scaling_config=ScalingConfig(
             num_workers=settings.num_workers
             if isinstance(settings.num_workers, int)
@@ -45,16 +60,24 @@ def fit(job: Job, settings: Launch, *, callbacks: list[Any]) -> None:
         run_config=RunConfig(
             name=job.run_key,
             storage_path=str(job.run_dir / "ray"),
-            # Ray restarts its own controller for ever unless it is told not to.
-            failure_config=FailureConfig(max_failures=settings.max_failures, controller_failure_limit=2),
+            failure_config=FailureConfig(
+                max_failures=settings.max_failures,
+                max_preemption_failures=-1 if settings.max_preemptions is None else settings.max_preemptions,
+                controller_failure_limit=2,  # of waiting for workers; Ray would go on for ever
+            ),
+            worker_runtime_env={"env_vars": _environment(settings)},
             logging_config=LoggingConfig(log_level="ERROR"),
             callbacks=callbacks,
         ),
     )
+    (job.run_dir / FAILED).unlink(missing_ok=True)
+    forget_stop(job.run_dir)
     try:
         trainer.fit()
     except Exception as error:
+        _raise_own(job)
         raise _explained(error, settings) from error
+    _raise_own(job)
 
 
 def _bounds(elastic: Elastic) -> tuple[int, int]:
@@ -71,28 +94,67 @@ def _resources(settings: Launch) -> dict[str, float]:
     return resources
 
 
+def _environment(settings: Launch) -> dict[str, str]:
+    """Of the workers: over which network they exchange gradients."""
+    if settings.network_interface is None:
+        return {}
+    return {f"{library}_SOCKET_IFNAME": settings.network_interface for library in ("GLOO", "NCCL")}
+
+
 def _worker(config: dict[str, Any]) -> None:
     """What Ray runs in each worker, in a process group that Ray has set up."""
     import ray.train  # noqa: PLC0415
     import ray.train.torch  # noqa: PLC0415
 
-    context = ray.train.get_context()
+    context, job = ray.train.get_context(), config["job"]
+    if (job.run_dir / FAILED).exists():
+        return  # a restart after an error of our own would end with the same one
+    noticed: list[Any] = []
 
     def report(metrics: Mapping[str, float], checkpoint: Path | None) -> None:
         ray.train.report({**metrics, "checkpoint_path": str(checkpoint) if checkpoint else None})
 
+    def asked() -> Request:
+        """To save, once for every notice that a node will be taken away."""
+        if not config["nodes_may_go"]:
+            return Request.NOTHING
+        notice = ray.train.get_preemption_info()  # a barrier
+        if notice is None or notice in noticed:
+            return Request.NOTHING
+        noticed.append(notice)
+        return Request.SAVE
+
     node = f"node-{context.get_node_rank()}" if context.get_local_rank() == 0 else None
-    work(config["job"], Runtime(ray.train.torch.get_device(), report), node=node)
+    runtime = runtime_of(job, config["settings"], ray.train.torch.get_device(), report, asked)
+    try:
+        work(job, runtime, node=node)
+    except OutOfMemoryError:
+        raise  # which may be another program's doing, and over by now
+    except WaveMixError as error:
+        write_aside(job.run_dir / FAILED, json.dumps([type(error).__name__, str(error)]).encode())
+        raise
+
+
+def _raise_own(job: Job) -> None:
+    """Raise the error of our own that a worker ended with, if one did."""
+    if (job.run_dir / FAILED).exists():
+        kind, text = json.loads((job.run_dir / FAILED).read_text())
+        raise getattr(errors, kind)(text)
 
 
 def _explained(error: Exception, settings: Launch) -> WaveMixError:
-    """Ray's report of dead workers, in a line: the first worker's own error."""
-    failures: Mapping[int, Exception] = getattr(error, "worker_failures", {})
-    for rank, failure in sorted(failures.items()):
-        cause = getattr(failure, "cause", None) or failure.__cause__ or failure
-        text = str(cause).strip().splitlines()
+    """Ray's report of dead workers, in a line: the error that tells most, since the others follow from one of them."""
+    if failures := getattr(error, "worker_failures", {}):
+        causes = {rank: getattr(one, "cause", None) or one.__cause__ or one for rank, one in sorted(failures.items())}
+        rank, cause = min(causes.items(), key=lambda item: not isinstance(item[1], WaveMixError))
+        text = str(cause).strip()
+        told = text if isinstance(cause, WaveMixError) else f"{type(cause).__name__}: {text.splitlines()[-1:]}"
         return TrainingError(
-            f"worker {rank} failed, and so did {settings.max_failures} restarts: "
-            f"{type(cause).__name__}: {text[-1] if text else 'no message'}"
+            f"worker {rank} failed, and so did {settings.max_failures} restarts (launch.max_failures): {told}"
+        )
+    if "Timeout" in str(error) or "resources" in str(error):
+        return TrainingError(
+            f"no place for {settings.most_workers} workers with {_resources(settings)} each in the cluster: "
+            "add nodes, or lower launch.num_workers ({min, max} takes what there is)"
         )
     return TrainingError(f"Ray Train gave up: {type(error).__name__}: {str(error).strip().splitlines()[:1]}")

@@ -4,12 +4,17 @@ One process writes a file; any number may follow it while it grows. It knows no 
 """
 
 import json
+import logging
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from wavemix.files import write_aside
+
+log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 
@@ -30,8 +35,13 @@ class JsonLines:
         self._path = path
 
     def write(self, row: Mapping[str, Any]) -> None:
-        with self._path.open("a") as file:  # closed at once: a killed process loses no row that it wrote
-            file.write(_line(row))
+        append_row(self._path, row)  # closed at once: a killed process loses no row that it wrote
+
+
+def append_row(path: Path, row: Mapping[str, Any]) -> None:
+    """Add a row to a file that several processes write to: a short line is appended as a whole."""
+    with path.open("a") as file:
+        file.write(_line(row))
 
 
 def _line(row: Mapping[str, Any]) -> str:
@@ -40,7 +50,9 @@ def _line(row: Mapping[str, Any]) -> str:
 
 def read_rows(path: Path) -> Iterator[Row]:
     """The rows of a file; none if it is not there. A last line without its end is not yet a row."""
-    return iter(Follower(path).new_rows())
+    follower = Follower(path)
+    while rows := follower.new_rows(1000):
+        yield from rows
 
 
 class Follower:
@@ -49,15 +61,32 @@ class Follower:
     def __init__(self, path: Path) -> None:
         self._path, self._file_id, self._at = path, 0, 0
 
-    def new_rows(self) -> list[Row]:
+    def new_rows(self, most: int | None = None) -> list[Row]:
+        """``most`` of them at most; None: all."""
+        with self.next_rows(most) as rows:
+            return rows
+
+    @contextmanager
+    def next_rows(self, most: int | None) -> Iterator[list[Row]]:
+        """The new rows, which come again at the next look if the block fails."""
+        rows: list[Row] = []
+        file_id, at = self._file_id, self._at
+        with suppress(FileNotFoundError), self._path.open("rb") as file:
+            about = os.fstat(file.fileno())
+            if about.st_ino != file_id or about.st_size < at:
+                file_id, at = about.st_ino, 0
+            file.seek(at)
+            for line in islice(file, most):
+                if not line.endswith(b"\n"):
+                    break
+                at += len(line)
+                rows += self._row(line)
+        yield rows
+        self._file_id, self._at = file_id, at
+
+    def _row(self, line: bytes) -> list[Row]:
         try:
-            with self._path.open("rb") as file:
-                about = os.fstat(file.fileno())
-                if about.st_ino != self._file_id or about.st_size < self._at:
-                    self._file_id, self._at = about.st_ino, 0
-                file.seek(self._at)
-                whole, newline, _ = file.read().rpartition(b"\n")
-        except FileNotFoundError:
+            return [json.loads(line)]
+        except ValueError:  # a machine that lost its power, or a full disk, leaves such a line
+            log.warning("%s: left out a damaged line of %d bytes", self._path, len(line))
             return []
-        self._at += len(whole) + len(newline)
-        return [json.loads(line) for line in whole.splitlines()]

@@ -10,7 +10,7 @@ import logging
 import os
 import pickle  # for the name of its error; nothing is unpickled here
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from wavemix.errors import CheckpointError
 from wavemix.files import sha256_of, sync_folder
 from wavemix.training.state import Best, Place, TrainState
 
-FORMAT = 3
+FORMAT = 4
 WEIGHTS, AVERAGE, OPTIMIZER, META = "model.safetensors", "average.safetensors", "optimizer.pt", "meta.json"
 
 log = logging.getLogger(__name__)
@@ -33,10 +33,20 @@ def folder_of(step: int, root: Path) -> Path:
     return root / f"step-{step:08d}"
 
 
-def save_checkpoint(state: TrainState, root: Path, *, loader: Mapping[str, Any], keep: int = 2) -> Path:
-    """Write the state, then delete all but the newest ``keep`` checkpoints and the best one. For one rank to call.
+def save_checkpoint(
+    state: TrainState,
+    root: Path,
+    *,
+    loader: Mapping[str, Any],
+    meter: Mapping[str, Any],
+    regular: bool = True,
+    keep: int = 2,
+) -> Path:
+    """Write the state, then delete all but the newest ``keep`` checkpoints, the best one and the newest good one. For
+    one rank to call.
 
-    ``loader`` says where the loader stands, for any number of ranks to go on from.
+    ``loader`` says where the loader stands, and ``meter`` what was counted since numbers were last logged, for any
+    number of ranks to go on from. ``regular``: the recipe asks for it at this step.
 
     Returns:
         The checkpoint's folder under ``root``.
@@ -53,7 +63,11 @@ def save_checkpoint(state: TrainState, root: Path, *, loader: Mapping[str, Any],
         "format": FORMAT,
         **state.place._asdict(),
         "best": state.best._asdict() if state.best else None,
+        "regular": regular,
+        "bad_steps": state.bad_steps,
+        "rollbacks": state.rollbacks,
         "loader": dict(loader),
+        "meter": dict(meter),
         "scaler": state.scaler.state_dict(),
         "files": {path.name: _synced_digest(path) for path in sorted(aside.iterdir())},
     }
@@ -62,8 +76,10 @@ def save_checkpoint(state: TrainState, root: Path, *, loader: Mapping[str, Any],
     shutil.rmtree(final, ignore_errors=True)  # a damaged one of the same step
     aside.rename(final)
     sync_folder(root)
+    best = folder_of(state.best.step, root) if state.best else None
+    good = next((folder for folder in reversed(checkpoints(root)) if is_good(_unchecked_meta(folder))), None)
     for old in checkpoints(root)[:-keep]:
-        if not state.best or old != folder_of(state.best.step, root):
+        if old not in (best, good):
             shutil.rmtree(old)
     return final
 
@@ -73,21 +89,29 @@ def checkpoints(root: Path) -> list[Path]:
     return sorted(root.glob("step-*"))
 
 
-def newest_checkpoint(root: Path) -> Path | None:
-    """The newest checkpoint that is whole; damaged ones are passed over with a warning.
+def is_good(meta: Mapping[str, Any]) -> bool:
+    """Whether weights may go back to it: weights that were saved between bad steps are what the steps are bad with."""
+    return bool(meta.get("regular") and meta["bad_steps"] == 0)
+
+
+def newest_checkpoint(root: Path, *, accept: Callable[[Mapping[str, Any]], bool] = lambda _meta: True) -> Path | None:
+    """The newest checkpoint that is whole and whose ``meta.json`` is accepted; damaged ones are passed over with a
+    warning.
 
     Raises:
         CheckpointError: There are checkpoints, but every one is damaged: starting anew must be somebody's decision.
     """
-    found = checkpoints(root)
+    found, damaged = checkpoints(root), 0
     for folder in reversed(found):
         try:
-            read_meta(folder)
+            meta = read_meta(folder)
         except CheckpointError as error:
             log.warning("%s; going back to the one before it", error)
+            damaged += 1
         else:
-            return folder
-    if found:
+            if accept(meta):
+                return folder
+    if found and damaged == len(found):
         raise CheckpointError(f"{root}: all {len(found)} checkpoints are damaged; delete the folder to start anew")
     return None
 
@@ -110,24 +134,40 @@ def read_meta(folder: Path) -> dict[str, Any]:
     return meta
 
 
+def _unchecked_meta(folder: Path) -> dict[str, Any]:
+    try:
+        meta: dict[str, Any] = json.loads((folder / META).read_text())
+    except (OSError, ValueError):
+        return {}
+    return meta
+
+
 def place_of(meta: Mapping[str, Any]) -> Place:
     """Where the run stood whose checkpoint has this ``meta.json``."""
     return Place(meta["step"], meta["phase"], meta["phase_start"], Best(**meta["best"]) if meta["best"] else None)
 
 
-def load_checkpoint(state: TrainState, folder: Path) -> None:
-    """Put the checkpoint into a state whose optimizer belongs to the checkpoint's phase."""
-    meta = read_meta(folder)
+def load_checkpoint(state: TrainState, folder: Path, meta: Mapping[str, Any]) -> None:
+    """Put the checkpoint with this ``meta.json`` into a state whose optimizer belongs to the checkpoint's phase."""
+    load_learned(state, folder, meta, with_optimizer=True)
+    state.step, state.phase, state.phase_start, state.best = place_of(meta)
+    state.bad_steps, state.rollbacks = meta["bad_steps"], meta["rollbacks"]
+
+
+def load_learned(state: TrainState, folder: Path, meta: Mapping[str, Any], *, with_optimizer: bool) -> None:
+    """Put the checkpoint's weights, their average and, if it is of the same phase, the optimizer into the state, which
+    stays where it stands."""
     _load_weights(state.model, folder / WEIGHTS)
     if state.average is not None:
         _load_weights(state.average, folder / AVERAGE)
+    if not with_optimizer:
+        return
     try:
         state.optimizer.load_state_dict(torch.load(folder / OPTIMIZER, map_location="cpu", weights_only=True))
         state.scaler.load_state_dict(meta["scaler"])
     except (pickle.UnpicklingError, RuntimeError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"{folder}: its {OPTIMIZER} is not one of this optimizer: {reason}") from None
-    state.step, state.phase, state.phase_start, state.best = place_of(meta)
 
 
 def scored_weights(folder: Path) -> Path:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import nn, optim
+from torch import Tensor, nn, optim
 from torch.amp import GradScaler
 
 
@@ -43,10 +43,25 @@ class TrainState:
     phase: int = 0
     phase_start: int = 0
     best: Best | None = None
+    bad_steps: int = 0  # in a row, up to now: their gradient was not finite
+    rollbacks: int = 0
+    kept_buffers: list[Tensor] = field(default_factory=list)
 
     @property
     def place(self) -> Place:
         return Place(self.step, self.phase, self.phase_start, self.best)
+
+    def keep_buffers(self) -> None:
+        """Remember the running statistics, so that a step can be left out as a whole."""
+        buffers = list(self.model.buffers())
+        if not self.kept_buffers:
+            self.kept_buffers = [torch.empty_like(buffer) for buffer in buffers]
+        if buffers:
+            torch._foreach_copy_(self.kept_buffers, buffers)
+
+    def restore_buffers(self) -> None:
+        if self.kept_buffers:
+            torch._foreach_copy_(list(self.model.buffers()), self.kept_buffers)
 
     @property
     def scored(self) -> nn.Module:

@@ -18,12 +18,16 @@ from wavemix.training.state import TrainState
 HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def train_step(state: TrainState, task: Task, recipe: Recipe, deal: Deal, batch: Batch, device: torch.device) -> Tensor:
+def train_step(
+    state: TrainState, task: Task, recipe: Recipe, deal: Deal, batch: Batch, device: torch.device
+) -> Tensor | None:
     """Take the step ``state.step``; returns the loss of this rank's part times its weight in the batch, detached.
 
-    The gradient is that of the mean over the samples of all ranks, however they are dealt and cut. Under fp16 a step
-    whose gradient is not finite changes no weight, and lowers the scaler's scale.
+    The gradient is that of the mean over the samples of all ranks, however they are dealt and cut. A gradient that is
+    not finite changes neither weights nor running statistics, and the answer is None; it is so on every rank, since
+    all have the same gradient. Under fp16 it lowers the scaler's scale.
     """
+    state.keep_buffers()  # a forward pass that overflows spoils running statistics for good
     state.forward.train()
     state.optimizer.zero_grad(set_to_none=True)
     losses = []
@@ -34,12 +38,29 @@ def train_step(state: TrainState, task: Task, recipe: Recipe, deal: Deal, batch:
                 loss = task.loss(task.predict(state.forward, piece), piece) * (deal.weight(state.step) * share)
             state.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         losses.append(loss.detach())
-    if recipe.clip_norm is not None:
+    if state.scaler.is_enabled():
         state.scaler.unscale_(state.optimizer)
-        nn.utils.clip_grad_norm_(state.model.parameters(), recipe.clip_norm)
-    state.scaler.step(state.optimizer)
+    parameters = list(state.model.parameters())
+    norm = nn.utils.get_total_norm([one.grad for one in parameters if one.grad is not None])
+    finite = bool(norm.isfinite())
+    if recipe.clip_norm is not None:
+        nn.utils.clip_grads_with_norm_(parameters, recipe.clip_norm, norm)
+    if finite or state.scaler.is_enabled():  # the scaler leaves the step out by itself
+        state.scaler.step(state.optimizer)
     state.scaler.update()
+    if not finite:
+        state.restore_buffers()
+        return None
     return torch.stack(losses).sum()
+
+
+def exchange_seconds(forward: nn.Module) -> float:
+    """What exchanging gradients adds to a step, as DDP samples it (every hundredth step); 0 without DDP."""
+    if not isinstance(forward, DistributedDataParallel):
+        return 0.0
+    sampled = forward._get_ddp_logging_data()  # type: ignore[no-untyped-call]
+    total, hidden = (sampled.get(f"avg_backward_{name}_time", 0) for name in ("comm", "compute_comm_overlap"))
+    return max(0.0, float(total - hidden) / 1e9)
 
 
 def num_pieces(deal: Deal, step: int, micro_batch: int | None) -> int:

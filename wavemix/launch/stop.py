@@ -1,0 +1,41 @@
+"""How a run is told to stop: by a file in its folder, which a SIGTERM to any of its drivers writes.
+
+A file, because workers may be on other machines, and in threads that hear no signal. It knows no training.
+"""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+
+def is_asked_to_stop(run_dir: Path) -> bool:
+    return (run_dir / "stop").exists()
+
+
+def forget_stop(run_dir: Path) -> None:
+    """To be called by one process, before others look."""
+    (run_dir / "stop").unlink(missing_ok=True)
+
+
+@contextmanager
+def stopped_by_sigterm(run_dir: Path) -> Iterator[None]:
+    """Make a SIGTERM to this process ask the run to save and stop while the block runs; a second one ends it at once.
+
+    Elsewhere than in the main thread, where signals cannot be heard, the block just runs.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ask(_signal: int, _frame: FrameType | None) -> None:
+        (run_dir / "stop").touch()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    before = signal.signal(signal.SIGTERM, ask)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
