@@ -99,10 +99,10 @@ def publish(name: str, rows: Sequence[Row], notes: Sequence[str] = (), *, save: 
         notes: What a reader of the numbers must know, a sentence each; below the table, and in the file.
         save: Whether to write the file: not for a part of a benchmark.
     """
-    machine = _machine()
+    about = machine()
     if save:
         RESULTS.mkdir(exist_ok=True)
-        content = {"commit": _commit(), "machine": machine, "rows": [asdict(row) for row in rows]}
+        content = {"commit": commit(), "machine": about, "rows": [asdict(row) for row in rows]}
         content |= {"notes": list(notes)} if notes else {}
         (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")
 
@@ -111,7 +111,7 @@ def publish(name: str, rows: Sequence[Row], notes: Sequence[str] = (), *, save: 
     # Columns that nobody filled are left out.
     columns = [(title, *column) for title, *column in zip(header, *cells, strict=True) if set(column) != {"-"}]
     widths = [max(map(len, column)) for column in columns]
-    print(f"\n{name}: {', '.join(f'{key} {value}' for key, value in machine.items())}")
+    print(f"\n{name}: {', '.join(f'{key} {value}' for key, value in about.items())}")
     for first, *others in zip(*columns, strict=True):
         print("  ".join((first.ljust(widths[0]), *map(str.rjust, others, widths[1:]))))
     for note in notes:
@@ -132,7 +132,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     )
 
 
-def _commit() -> str | None:
+def commit() -> str | None:
     """The commit that the project lies at, if it lies in a git repository with one."""
     try:
         command = ["git", "rev-parse", "--verify", "HEAD"]
@@ -142,7 +142,7 @@ def _commit() -> str | None:
     return result.stdout.strip() if result.returncode == 0 else None
 
 
-def _machine() -> dict[str, str | int | None]:
+def machine() -> dict[str, str | int | None]:
     return {
         **({"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}),
         "cpu": _cpu_name(),

@@ -10,13 +10,16 @@ from wavemix.errors import WaveMixError
 from wavemix.report import figures_of, write_report
 from wavemix.tracking.mlflow import add_results
 
+FAULTS = Path("benchmarks/results/faults.json")
+"""Measured by hand (`python -m benchmarks.faults`), since it takes most of an hour."""
+
 
 def main() -> None:
     arguments = command_line("report").parse_args()
     try:
         params = load_params(arguments.params, arguments.set)
         results, target = Path(params.storage.results), Path(params.storage.reports)
-        write_report(results, target)
+        write_report(results, target, faults=FAULTS)
     except WaveMixError as error:
         sys.exit(f"error: {error}")
     uri = params.tracking.mlflow_uri

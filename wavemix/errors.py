@@ -25,5 +25,9 @@ class OutOfMemoryError(TrainingError):
     """A step, or the data on their way to it, needed more memory than there was."""
 
 
+class WorkersError(TrainingError):
+    """Workers failed more often than they are started again."""
+
+
 class StoppedError(WaveMixError):
     """Training was asked to stop before its end, and has saved where it is; programs exit with 143, as of a SIGTERM."""

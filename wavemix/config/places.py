@@ -34,8 +34,8 @@ class Launch(Section):
         ``memory_gb_per_worker`` (null: Ray does not count it), and ``resources_per_worker`` of the cluster's own kinds.
     ``placement``: ``pack`` workers on few nodes, or ``spread`` them.
     ``network_interface``: over which workers exchange gradients (null: the one that torch finds).
-    ``max_failures``: how often a failed training is started again; ``max_preemptions``: how often after a node was
-        taken away with notice (null: always).
+    ``max_failures``: how often a failed training is started again without a new checkpoint in between;
+        ``max_preemptions``: how often after a node was taken away with notice (null: always).
     ``checkpoint_every_minutes``: beside the checkpoints that the recipe asks for (null: these alone).
         ``keep_checkpoints``: so many of the newest are kept, and the best.
     ``hang_seconds``: a process without a sign of life for so long ends itself, and counts as failed.
@@ -58,6 +58,10 @@ class Launch(Section):
     hang_seconds: PositiveFloat = 600.0
     address: str | None = None
     jobs: str | None = None
+
+    @property
+    def fewest_workers(self) -> int:
+        return self.num_workers if isinstance(self.num_workers, int) else self.num_workers.min
 
     @property
     def most_workers(self) -> int:

@@ -22,6 +22,7 @@ HOUSE_RULES = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "600",  # until lost nodes are back, or an autoscaler's are there
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # the folders of params.yaml are relative to the project
 }
@@ -49,7 +50,7 @@ def ray_session(address: str | None, *, num_cpus: int) -> Iterator[None]:
         _probe(address)
         try:
             ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except Exception as error:  # Ray raises bare ones, too, as when the machine is too busy for it to start in time
             where = f"the cluster at {address}" if address else "a Ray on this machine"
             raise TrainingError(f"cannot use {where}: {str(error).strip().splitlines()[0]}") from error
         try:

@@ -1,6 +1,7 @@
 """Training on Ray Train: DDP over any number of workers, restarted when one dies. It knows no data and no model."""
 
 import json
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,12 +9,15 @@ from typing import Any
 
 from wavemix import errors
 from wavemix.config import Elastic, Launch
-from wavemix.errors import OutOfMemoryError, TrainingError, WaveMixError
+from wavemix.errors import OutOfMemoryError, TrainingError, WaveMixError, WorkersError
 from wavemix.files import write_aside
 from wavemix.launch.base import Job, runtime_of, work
 from wavemix.launch.ray_session import ray_session
 from wavemix.launch.stop import forget_stop, stopped_by_sigterm
+from wavemix.training.checkpoint import newest_name
 from wavemix.training.requests import Request
+
+log = logging.getLogger(__name__)
 
 FAILED = "failed.json"
 """In a run's folder: an error that no restart can mend."""
@@ -29,7 +33,29 @@ def launch(job: Job, settings: Launch) -> None:
     num_cpus = settings.most_workers * settings.cpus_per_worker + 1
     # In this order: Ray takes the signal for itself when it starts.
     with ray_session(settings.address, num_cpus=num_cpus), stopped_by_sigterm(job.run_dir):
-        fit(job, settings, callbacks=[])
+        _tell_of_waiting(settings)
+        while True:
+            before = newest_name(job.run_dir / "checkpoints")
+            try:
+                return fit(job, settings, callbacks=[])
+            except WorkersError:
+                # Ray counts failures over the whole run, which would end each that is long enough.
+                if newest_name(job.run_dir / "checkpoints") == before:
+                    raise
+
+
+def _tell_of_waiting(settings: Launch) -> None:
+    """Ray itself waits without a word."""
+    import ray  # noqa: PLC0415
+
+    there, fewest = ray.cluster_resources(), settings.fewest_workers
+    lacking = [
+        f"{fewest * each:g} {kind} (it has {there.get(kind, 0):g})"
+        for kind, each in _resources(settings).items()
+        if there.get(kind, 0) < fewest * each
+    ]
+    if lacking:
+        log.warning("waiting for nodes: %d workers need %s of the cluster", fewest, " and ".join(lacking))
 
 
 def fit(job: Job, settings: Launch, *, callbacks: list[Any]) -> None:
@@ -149,12 +175,14 @@ def _explained(error: Exception, settings: Launch) -> WaveMixError:
         rank, cause = min(causes.items(), key=lambda item: not isinstance(item[1], WaveMixError))
         text = str(cause).strip()
         told = text if isinstance(cause, WaveMixError) else f"{type(cause).__name__}: {text.splitlines()[-1:]}"
-        return TrainingError(
+        return WorkersError(
             f"worker {rank} failed, and so did {settings.max_failures} restarts (launch.max_failures): {told}"
         )
-    if "Timeout" in str(error) or "resources" in str(error):
+    failure = getattr(error, "controller_failure", None) or error
+    if type(failure).__name__.startswith("WorkerGroupStartup"):
+        needed = ", ".join(f"{each:g} {kind}" for kind, each in _resources(settings).items())
         return TrainingError(
-            f"no place for {settings.most_workers} workers with {_resources(settings)} each in the cluster: "
-            "add nodes, or lower launch.num_workers ({min, max} takes what there is)"
+            f"the cluster has no room for {settings.fewest_workers} workers of {needed} each, see `ray status`: add "
+            "nodes, or lower launch.num_workers ({min, max} takes what there is)"
         )
-    return TrainingError(f"Ray Train gave up: {type(error).__name__}: {str(error).strip().splitlines()[:1]}")
+    return TrainingError(f"Ray Train gave up: {type(failure).__name__}: {' '.join(str(failure).split())[:300]}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
@@ -16,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from wavemix.files import write_aside
+from wavemix.report.faults import Faults, fault_table, read_faults
 from wavemix.report.figures import MAX_COUNTS, draw_confusion, draw_curves, draw_trials, to_png, to_svg
 from wavemix.report.overview import cost_table, in_order, overview_table
 from wavemix.report.read import read_results
@@ -30,7 +32,7 @@ MAX_CONFUSIONS: Final = 8  # lines in the list of frequent confusions
 MAX_BYTES: Final = 1_500_000  # of an experiment's pictures: large ones would make the page too heavy to send
 
 
-def write_report(results: Path, target: Path) -> Path:
+def write_report(results: Path, target: Path, *, faults: Path | None = None) -> Path:
     """Write the page and its figures.
 
     Everything is rendered before the first file is written, and each file gets its name once it is whole: an error
@@ -40,6 +42,7 @@ def write_report(results: Path, target: Path) -> Path:
     Args:
         results: The folder with ``experiments/`` and ``sweeps/``.
         target: The folder for ``index.html`` and ``figures/``; made if it is missing.
+        faults: The file that ``benchmarks/faults.py`` writes, which may be missing.
 
     Returns:
         The path of ``index.html``, a page that needs no other file.
@@ -49,7 +52,7 @@ def write_report(results: Path, target: Path) -> Path:
     """
     content = read_results(results)
     svgs, pngs = draw_figures(content)
-    page = render_page(content, svgs).encode()
+    page = render_page(content, svgs, read_faults(faults) if faults else None).encode()
     folder = target / "figures"
     for name in svgs:
         write_aside(folder / f"{name}.svg", svgs[name])
@@ -84,12 +87,13 @@ def draw_figures(results: Results) -> tuple[dict[str, bytes], dict[str, bytes]]:
     return svgs, {name: to_png(figure) for name, figure in figures.items()}
 
 
-def render_page(results: Results, svgs: Mapping[str, bytes]) -> str:
+def render_page(results: Results, svgs: Mapping[str, bytes], faults: Faults | None = None) -> str:
     """The page as HTML; everything that comes from a file is escaped.
 
     Args:
         results: What is reported.
         svgs: The figures by name, as ``draw_figures`` makes them.
+        faults: What was done to trainings, and what it cost.
     """
     environment = Environment(
         loader=PackageLoader("wavemix.report", "."),
@@ -105,6 +109,7 @@ def render_page(results: Results, svgs: Mapping[str, bytes]) -> str:
         sweeps=results.sweeps,
         overview=overview_table(experiments),
         costs=cost_table(experiments),
+        faults=fault_table(faults) if faults else None,
         figures={name: _inline(svg, f"f{i}") for i, (name, svg) in enumerate(svgs.items(), start=1)},
         palette=PALETTE,
         max_counts=MAX_COUNTS,
@@ -120,6 +125,7 @@ def render_page(results: Results, svgs: Mapping[str, bytes]) -> str:
         curves_text=_curves_text,
         confusion_text=_confusion_text,
         trials_text=_trials_text,
+        trials_ended=_trials_ended,
         sample_text=_sample_text,
         data_uri=_data_uri,
     )
@@ -187,6 +193,14 @@ def _sample_text(sample: Sample) -> str:
 def _trials_text(sweep: Sweep) -> str:
     against = ", ".join(sweep.parameters) or "rank"
     return f"Score of {len(sweep.trials)} trials against {against}; the table holds the same numbers."
+
+
+def _trials_ended(sweep: Sweep) -> str:
+    """How many trials ended how, and how many epochs all of them took."""
+    ended = Counter(trial.status for trial in sweep.trials)
+    epochs = sum(trial.epochs or 0 for trial in sweep.trials)
+    counts = ", ".join(f"{count} {status}" for status, count in sorted(ended.items()))
+    return f"{len(sweep.trials)} trials: {counts}; {write_number(round(epochs, 1))} epochs in all."
 
 
 def _write_cell(cell: str) -> str:

@@ -41,12 +41,14 @@ def save_checkpoint(
     meter: Mapping[str, Any],
     regular: bool = True,
     keep: int = 2,
+    check: Callable[[], None] = lambda: None,
 ) -> Path:
     """Write the state, then delete all but the newest ``keep`` checkpoints, the best one and the newest good one. For
     one rank to call.
 
     ``loader`` says where the loader stands, and ``meter`` what was counted since numbers were last logged, for any
-    number of ranks to go on from. ``regular``: the recipe asks for it at this step.
+    number of ranks to go on from. ``regular``: the recipe asks for it at this step. ``check`` is called when all is
+    written and nothing has its name yet, and may raise.
 
     Returns:
         The checkpoint's folder under ``root``.
@@ -73,6 +75,7 @@ def save_checkpoint(
     }
     (aside / META).write_text(json.dumps(meta, indent=1))
     _synced_digest(aside / META)
+    check()
     shutil.rmtree(final, ignore_errors=True)  # a damaged one of the same step
     aside.rename(final)
     sync_folder(root)
@@ -87,6 +90,11 @@ def save_checkpoint(
 def checkpoints(root: Path) -> list[Path]:
     """All checkpoint folders, oldest first."""
     return sorted(root.glob("step-*"))
+
+
+def newest_name(root: Path) -> str | None:
+    """The name of the newest checkpoint, whole or not."""
+    return max((folder.name for folder in checkpoints(root)), default=None)
 
 
 def is_good(meta: Mapping[str, Any]) -> bool:

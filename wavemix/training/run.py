@@ -113,10 +113,15 @@ def train(
                 counts = meter.kept()
                 if rank() != 0:
                     return None
-                fence.check()
-                stands = asdict(deal.state(state.step, seed=seed, manifest_sha256=manifest.sha256))
-                keep = runtime.keep_checkpoints
-                folder = save_checkpoint(state, checkpoints, loader=stands, meter=counts, regular=regular, keep=keep)
+                folder = save_checkpoint(
+                    state,
+                    checkpoints,
+                    loader=asdict(deal.state(state.step, seed=seed, manifest_sha256=manifest.sha256)),
+                    meter=counts,
+                    regular=regular,
+                    keep=runtime.keep_checkpoints,
+                    check=fence.check,
+                )
                 if copies:
                     copies.copy(checkpoints)
                 return folder

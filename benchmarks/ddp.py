@@ -1,0 +1,92 @@
+"""Settings of DistributedDataParallel beside each other, on two ranks of this machine.
+
+Every variant is a copy of the same network, and all take their steps in turns.
+
+    python -m benchmarks.ddp [--rounds N] [--network NAME]
+"""
+
+import argparse
+import os
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from benchmarks._harness import Row, compared, publish
+from benchmarks._runs import free_port
+from wavemix.models import build_model
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "ours": {"gradient_as_bucket_view": True},
+    "torch's defaults": {},
+    "and static_graph": {"gradient_as_bucket_view": True, "static_graph": True},
+    "and buckets of 1 MB": {"gradient_as_bucket_view": True, "bucket_cap_mb": 1},
+    "and buckets of 100 MB": {"gradient_as_bucket_view": True, "bucket_cap_mb": 100},
+}
+"""``ours`` also sets ``forward_sync_buffers=False``, as every variant does: statistics are the loop's affair."""
+
+WARM_UP = 5  # a static graph and the order of buckets are found in the first steps
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--network", default="wavemix_lite_144_7")
+    arguments = parser.parse_args()
+    results = mp.get_context("spawn").SimpleQueue()
+    mp.spawn(_rank, (free_port(), arguments.network, arguments.rounds, results), nprocs=2)
+    seconds: dict[str, float] = results.get()
+    base = 1e3 * seconds["torch's defaults"]
+    rows: list[Row] = [compared(name, 1e3 * value, "ms", base) for name, value in seconds.items()]
+    notes = [
+        f"{arguments.network}, two ranks of one thread each, 16 pictures of 32x32 a rank, gloo: forward, backward and "
+        f"AdamW; medians of {arguments.rounds} rounds, all variants in turns",
+    ]
+    publish("ddp", rows, notes)
+
+
+def _rank(rank: int, port: int, network: str, rounds: int, results: Any) -> None:
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), RANK=str(rank), WORLD_SIZE="2")
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo")
+    steps = {name: _step(network, options) for name, options in VARIANTS.items()}
+    for step in steps.values():
+        for _ in range(WARM_UP):
+            step()
+    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(rounds):
+        for name, step in steps.items():
+            dist.barrier()
+            start = time.perf_counter()
+            step()
+            seconds[name].append(time.perf_counter() - start)
+    if rank == 0:
+        results.put({name: statistics.median(values) for name, values in seconds.items()})
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+def _step(network: str, options: dict[str, Any]) -> Callable[[], None]:
+    """One step of a copy of the network, on the same pictures each time."""
+    torch.manual_seed(0)
+    model: nn.Module = build_model(network, num_classes=10)
+    pictures, labels = torch.rand(16, 3, 32, 32), torch.arange(16) % 10
+    forward = DistributedDataParallel(model, forward_sync_buffers=False, **options)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        nn.functional.cross_entropy(forward(pictures), labels).backward()
+        optimizer.step()
+
+    return step
+
+
+if __name__ == "__main__":
+    main()
