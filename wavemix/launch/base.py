@@ -29,7 +29,7 @@ class Job:
     run_key: str
     start: Path | None  # the file with the weights to start from
     resume_from: Path | None  # another run's checkpoint to go on from
-    remote: str | None  # a second place for what must outlive a machine
+    remote: str | None  # a second place for its checkpoints
     loader_workers: int
     system_every_seconds: float
 
@@ -55,7 +55,7 @@ def runtime_of(
         save_every_seconds=minutes * 60 if minutes else None,
         keep_checkpoints=settings.keep_checkpoints,
         hang_seconds=settings.hang_seconds,
-        remote=f"{job.remote}/runs/{job.run_key}/checkpoints" if job.remote else None,
+        remote=job.remote,
     )
 
 

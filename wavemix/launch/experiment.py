@@ -122,10 +122,19 @@ def job_of(planned: Planned, params: Params) -> Job:
         run_key=planned.run_key,
         start=planned.start,
         resume_from=planned.resume_from,
-        remote=params.storage.remote,
+        remote=_remote(params, planned.run_key),
         loader_workers=params.launch.loader_workers,
         system_every_seconds=params.tracking.system_every_seconds,
     )
+
+
+def _remote(params: Params, run_key: str) -> str | None:
+    """The second place of a run's checkpoints, the same for every process wherever it runs."""
+    place = params.storage.remote
+    if place is None:
+        return None
+    absolute = place if "://" in place else str(Path(place).absolute())
+    return f"{absolute}/runs/{run_key}/checkpoints"
 
 
 def tracked_run(planned: Planned, params: Params, *, parent: Tracked | None = None) -> Tracked:
@@ -173,8 +182,8 @@ def train_watched(planned: Planned, params: Params) -> None:
     launch = LAUNCHERS[params.launch.launcher]
     if planned.is_finished():
         return
-    if params.storage.remote:
-        check_place(f"{params.storage.remote}/runs/{planned.run_key}/checkpoints")
+    if remote := _remote(params, planned.run_key):
+        check_place(remote)
     prepare_start(planned)
     with watched(planned.name, planned.run_dir / "metrics.jsonl", most_steps=planned.most_steps):
         launch(job_of(planned, params), params.launch)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from wavemix.errors import CheckpointError
-from wavemix.training.checkpoint import checkpoints, folder_of, place_of, read_meta
+from wavemix.training.checkpoint import META, checkpoints, folder_of, place_of, read_meta
 from wavemix.training.store import Store, open_store
 
 PAUSES = (1.0, 5.0, 25.0)
@@ -186,7 +186,7 @@ def _fetch_newest(store: Store, root: Path) -> Path | None:
                 return _fetch(name, store, root)
             except CheckpointError as error:
                 log.warning("%s/%s: %s; going back to the one before it", store.url, name, error)
-                num_damaged += 1
+                num_damaged += META in there[name]  # one that never was whole may be the first, and all is well
     if num_damaged:
         raise CheckpointError(f"{store.url}: all {num_damaged} checkpoints are damaged; delete them to start anew")
     return None
@@ -197,11 +197,12 @@ def _fetch(name: str, store: Store, root: Path) -> Path:
     aside = root / f".{name}.partial"
     meta = _fetch_aside(name, store, aside)
     best = place_of(meta).best
-    if best and not _is_whole(folder_of(best.step, root)) and folder_of(best.step, root).name != name:
+    best_name = folder_of(best.step, root).name if best else name
+    if best_name != name and not _is_whole(root / best_name):
         try:
-            _fetch(folder_of(best.step, root).name, store, root)
+            _fetch(best_name, store, root)
         except CheckpointError as error:
-            log.warning("%s: the best checkpoint so far, of step %d, is lost: %s", store.url, best.step, error)
+            log.warning("%s/%s: the best one so far is lost: %s", store.url, best_name, error)
     shutil.rmtree(root / name, ignore_errors=True)  # a damaged one
     return aside.rename(root / name)
 

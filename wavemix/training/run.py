@@ -44,6 +44,10 @@ NO_MEMORY = ("out of memory", "allocate memory", "bad_alloc")
 """What the errors of CUDA's and the CPU's allocator say."""
 
 
+GRACE_SECONDS, PATIENCE_SECONDS = 20.0, 600.0
+"""For copies that are under way: where the process is about to be ended, and where it is done."""
+
+
 @dataclass(frozen=True)
 class Runtime:
     """What a launcher gives to each process; ranks come from the process group (``wavemix.distributed``).
@@ -86,10 +90,10 @@ def train(
     run_dir.mkdir(parents=True, exist_ok=True)
     copies = Copies(runtime.remote) if runtime.remote and rank() == 0 else None
     stacks = run_dir / f"stacks-rank-{rank()}.txt"
+    fence = Fence(run_dir)
+    own = _newest(checkpoints, runtime.remote)  # may have to be fetched, for longer than a hang
     with _waited_for(copies), watchdog(clock, runtime.hang_seconds, stacks, partial(tell, "hang")):
-        fence = Fence(run_dir)
         deal = Deal(manifest.num_samples("train"), recipe.global_batch, rank(), world_size(), recipe.tail)
-        own = _newest(checkpoints, runtime.remote)
         state, meta = _build_state(task, recipe, own or resume_from, start, seed, device, clock)
         if meta:
             step = deal.step_of(LoaderState(**meta["loader"]), seed=seed, manifest_sha256=manifest.sha256)
@@ -154,12 +158,14 @@ def train(
 
 @contextmanager
 def _waited_for(copies: Copies | None) -> Iterator[None]:
-    """Copies that are under way when the block ends are made to their end."""
+    """Copies that are under way when the block ends are made to their end; after an error they get a few seconds."""
+    seconds = GRACE_SECONDS
     try:
         yield
+        seconds = PATIENCE_SECONDS
     finally:
         if copies:
-            copies.wait()
+            copies.wait(seconds)
 
 
 def _newest(checkpoints: Path, remote: str | None) -> Path | None:

@@ -45,10 +45,8 @@ class Store:
         Raises:
             CheckpointError: It is damaged itself; what is there stays.
         """
-        there, sizes = (
-            self.sizes().get(folder.name, {}),
-            {path.name: path.stat().st_size for path in sorted(folder.iterdir())},
-        )
+        there = self.sizes().get(folder.name, {})
+        sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
         if META not in sizes:
             raise CheckpointError(f"{folder}: not a whole checkpoint: it has no {META}")
         meta = (folder / META).read_bytes()
@@ -106,4 +104,4 @@ def open_store(url: str) -> Store:
         files, root = fsspec.url_to_fs(url, **OPTIONS.get(fsspec.utils.get_protocol(url), {}))
     except (ImportError, ValueError) as error:
         raise CheckpointError(f"{url}: no place for copies of checkpoints: {error}") from None
-    return Store(url, files, root.rstrip("/"))
+    return Store(url.rstrip("/"), files, root.rstrip("/"))
