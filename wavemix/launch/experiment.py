@@ -251,11 +251,9 @@ def _curves(metrics: Path) -> bytes:
 
 def _git_commit() -> str:
     """The commit that this runs from, with ``-dirty`` when the tree differs from it; empty without git."""
-    asked = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=PACKAGE,
-    )
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        asked = subprocess.run(command, capture_output=True, text=True, check=False, cwd=PACKAGE)
+    except OSError:  # no git
+        return ""
     return asked.stdout.strip()
