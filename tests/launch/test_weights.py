@@ -17,7 +17,8 @@ from wavemix.errors import ConfigError, DataError, WaveMixError
 from wavemix.launch.experiment import plan
 from wavemix.launch.identity import PACKAGE, run_key
 from wavemix.launch.weights import find_source, write_start
-from wavemix.tracking.mlflow import Tracked, add_model
+from wavemix.tracking.mlflow import Tracked
+from wavemix.tracking.models import ModelFiles, add_model
 from wavemix.training.trained import save_trained
 
 CLASSES = ("dark", "bright")
@@ -111,10 +112,8 @@ def test_a_model_in_mlflow_by_run_and_by_alias(
 
     monkeypatch.chdir(tmp_path)  # MLflow puts artifacts beside the folder that it runs in
     uri = "sqlite:///mlflow.db"
-    tracked = Tracked(uri, "shades", "0123abcd", "shades-0123ab", {}, {})
-    add_model(
-        tracked, code=PACKAGE / "pyfunc.py", package=PACKAGE, folder=trained, channels=3, answer=(np.float32, (-1, 2))
-    )
+    tracked = Tracked("shades", "0123abcd", "shades-0123ab", {}, {})
+    add_model(uri, tracked, ModelFiles(PACKAGE / "pyfunc.py", PACKAGE, trained, 3, (np.float32, (-1, 2))))
     client = MlflowClient(uri)
     (run,) = client.search_runs([client.get_experiment_by_name("shades").experiment_id])
     (model,) = client.search_logged_models([run.info.experiment_id])

@@ -1,66 +1,43 @@
-"""MLflow as a mirror: a real one on a database in a file, and one that cannot be reached."""
+"""Runs in MLflow: a real one on a database in a file."""
 
-import logging
 import socket
-import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from wavemix.tracking import JsonLines
-from wavemix.tracking.mlflow import Tracked, _client, add_results, find_or_create_run, mirrored, sweep_parent
+from factories.runs import folder_in, history, runs_of
+from wavemix.tracking.mlflow import Tracked, add_results, connect, find_or_create_run, find_run
 
 # MLflow and what it imports warn of their own affairs.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
-@pytest.fixture(scope="session")
-def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """One database for all: its migrations take seconds."""
-    return f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
-
-
 @pytest.fixture
-def tracked(uri: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tracked:
+def tracked(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tracked:
     """A run in an experiment of the test's own; MLflow puts artifacts beside the folder that it runs in."""
     monkeypatch.chdir(tmp_path)
-    params = {"seed": 0, "recipe": {"global_batch": 64, "phases": [{"lr": 0.1}, {"lr": 0.2}], "betas": [0.9, 0.99]}}
-    return Tracked(uri, request.node.name, "0123abcd", "digits-0123ab", {"experiment": "digits"}, params)
+    return folder_in(tmp_path, request.node.name).tracked
 
 
 @pytest.fixture
-def run_dir(tmp_path: Path) -> Path:
-    return tmp_path / "run"
+def unreachable() -> Iterator[str]:
+    with socket.socket() as nobody_listens:
+        nobody_listens.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{nobody_listens.getsockname()[1]}"
 
 
-def runs_of(tracked: Tracked) -> list[Any]:
-    client = _client(tracked.uri)
-    experiment = client.get_experiment_by_name(tracked.experiment)
-    return list(client.search_runs([experiment.experiment_id]))
-
-
-def history(tracked: Tracked, key: str) -> list[tuple[int, float]]:
-    (run,) = runs_of(tracked)
-    found = _client(tracked.uri).get_metric_history(run.info.run_id, key)
-    return sorted((metric.step, metric.value) for metric in found)
-
-
-def write(run_dir: Path, steps: list[int], *, last_step: int = 0, began: float = 1000.0, **more: float) -> None:
-    lines = JsonLines(run_dir / "metrics.jsonl", last_step=last_step)
-    for step in steps:
-        lines.write({"step": step, "time": began + step, "epoch": 1.0, "train/loss": step / 2, **more})
-
-
-def test_a_run_is_created_once_for_a_key_and_found_again(tracked: Tracked, run_dir: Path) -> None:
-    for _ in range(2):
-        with mirrored(tracked, run_dir):
-            (run,) = runs_of(tracked) if find_or_create_run(tracked) else []
-            assert run.info.status == "RUNNING"
-    (run,) = runs_of(tracked)
-    assert run.info.status == "FINISHED"
+def test_a_run_is_made_once_for_a_key_and_found_again(uri: str, tracked: Tracked) -> None:
+    sent: Counter[str] = Counter()
+    made = find_or_create_run(connect(uri), tracked, began=1000.5, sent=sent)
+    assert sent == {"runs": 1, "tags": 1, "parameters": 5}
+    assert find_or_create_run(connect(uri), tracked, sent=sent).id == made.id
+    assert sent["runs"] == 1
+    (run,) = runs_of(uri, tracked.experiment)
     assert run.info.run_name == "digits-0123ab"
+    assert run.info.start_time == 1_000_500
     assert run.data.tags["run_key"] == "0123abcd"
     assert run.data.tags["experiment"] == "digits"
     assert run.data.params == {
@@ -72,85 +49,74 @@ def test_a_run_is_created_once_for_a_key_and_found_again(tracked: Tracked, run_d
     }
 
 
-def test_every_metric_arrives_once_also_after_a_restart_that_repeats_rows(tracked: Tracked, run_dir: Path) -> None:
-    with mirrored(tracked, run_dir):
-        write(run_dir, [1, 2, 3, 4])
-    with mirrored(tracked, run_dir):
-        write(run_dir, [3, 4, 5, 6], last_step=2, began=2000.0)
-    assert history(tracked, "train/loss") == [(step, step / 2) for step in range(1, 7)]
-    (run,) = runs_of(tracked)
-    assert set(run.data.metrics) == {"train/loss"}  # what has no section is no curve
+def test_what_a_lost_server_did_not_take_is_added_and_nothing_is_changed(uri: str, tracked: Tracked) -> None:
+    """As after a server that went away between the run's creation and its last parameter."""
+    part = replace(tracked, tags={"experiment": "old"}, params={"seed": 0})
+    find_or_create_run(connect(uri), part)
+    sent: Counter[str] = Counter()
+    whole = replace(tracked, tags={"experiment": "digits", "git_commit": "0123"}, params={**tracked.params, "seed": 1})
+    find_or_create_run(connect(uri), whole, sent=sent)
+    assert sent == {"tags": 1, "parameters": 4}
+    (run,) = runs_of(uri, tracked.experiment)
+    assert (run.data.tags["experiment"], run.data.tags["git_commit"]) == ("old", "0123")
+    assert (run.data.params["seed"], run.data.params["recipe.global_batch"]) == ("0", "64")
 
 
-def test_numbers_that_are_not_finite_are_dropped(tracked: Tracked, run_dir: Path) -> None:
-    with mirrored(tracked, run_dir):
-        write(run_dir, [1], **{"eval/loss": float("nan"), "eval/top1": float("inf"), "eval/top5": 1.0})
-    (run,) = runs_of(tracked)
-    assert set(run.data.metrics) == {"train/loss", "eval/top5"}
+def test_more_parameters_than_a_request_may_have(uri: str, tracked: Tracked) -> None:
+    many = {f"p{number}": "x" * 7000 if number == 0 else number for number in range(230)}
+    find_or_create_run(connect(uri), replace(tracked, params=many))
+    (run,) = runs_of(uri, tracked.experiment)
+    assert len(run.data.params) == 230
+    assert run.data.params["p229"] == "229"
+    assert len(run.data.params["p0"]) == 6000
 
 
-def test_an_exception_in_the_block_makes_the_run_failed(tracked: Tracked, run_dir: Path) -> None:
-    with pytest.raises(RuntimeError, match="diverged"), mirrored(tracked, run_dir):  # noqa: PT012
-        write(run_dir, [1])
-        raise RuntimeError("diverged")
-    (run,) = runs_of(tracked)
-    assert run.info.status == "FAILED"
-    assert history(tracked, "train/loss") == [(1, 0.5)]
+def test_of_two_runs_with_a_key_the_one_with_numbers_stays(uri: str, tracked: Tracked) -> None:
+    """A request whose answer was lost may be carried out after it was made again."""
+    client = connect(uri)
+    kept = find_or_create_run(client, tracked, began=2000.0)
+    client.log_metric(kept.id, "train/loss", 0.5, step=1)
+    client.create_run(
+        client.get_experiment_by_name(tracked.experiment).experiment_id, 1_000_000, {"run_key": tracked.run_key}
+    )
+    assert len(runs_of(uri, tracked.experiment)) == 2
+    found = find_run(client, tracked.experiment, tracked.run_key)
+    assert found is not None
+    assert (found.id, dict(found.last_steps)) == (kept.id, {"train/loss": 1})
+    assert [run.info.run_id for run in runs_of(uri, tracked.experiment)] == [kept.id]
 
 
-def test_results_are_added_to_the_run_with_this_key(
-    tracked: Tracked, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_a_trial_hangs_below_its_sweep_which_is_made_with_it(uri: str, tracked: Tracked) -> None:
+    parent = replace(tracked, name="sweep", run_key="sweep-0123")
+    ids = {
+        find_or_create_run(connect(uri), replace(tracked, run_key=key, parent=parent)).tags["run_key"]
+        for key in ("a", "b")
+    }
+    assert ids == {"a", "b"}
+    runs = {run.data.tags["run_key"]: run for run in runs_of(uri, tracked.experiment)}
+    assert set(runs) == {"a", "b", "sweep-0123"}
+    for key in ("a", "b"):
+        assert runs[key].data.tags["mlflow.parentRunId"] == runs["sweep-0123"].info.run_id
+
+
+def test_results_are_added_to_the_run_with_this_key_once(
+    uri: str, tracked: Tracked, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     picture = tmp_path / "curves.png"
     picture.write_bytes(b"png")
-    run_id = find_or_create_run(tracked)
-    add_results(tracked.uri, tracked.experiment, tracked.run_key, {"test/top1": 0.9}, [picture])
-    add_results(tracked.uri, tracked.experiment, "another key", {"test/top1": 0.1}, [])
+    run_id = find_or_create_run(connect(uri), tracked).id
+    for _ in range(2):
+        add_results(uri, tracked.experiment, tracked.run_key, {"test/top1": 0.9, "test/loss": 0.1}, [picture])
+    add_results(uri, tracked.experiment, "another key", {"test/top1": 0.1}, [])
     assert "has no run with the key another key" in caplog.text
-    (run,) = runs_of(tracked)
-    assert run.data.metrics == {"test/top1": 0.9}
-    assert [item.path for item in _client(tracked.uri).list_artifacts(run_id)] == ["curves.png"]
+    assert history(uri, tracked.experiment, "test/top1") == [(0, 0.9)]
+    assert [item.path for item in connect(uri).list_artifacts(run_id)] == ["curves.png"]
 
 
-@pytest.fixture
-def unreachable(tracked: Tracked) -> Tracked:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    return Tracked(f"http://127.0.0.1:{port}", "e", "key", "name", {}, tracked.params)
-
-
-@pytest.mark.parametrize(
-    "use",
-    [
-        lambda tracked: add_results(tracked.uri, "e", "key", {"test/top1": 0.9}, []),
-        lambda tracked: sweep_parent(tracked, "sweep"),
-    ],
-    ids=["results", "sweep"],
-)
-def test_results_and_sweeps_of_an_unreachable_server_are_a_warning(
-    unreachable: Tracked, use: Callable[[Tracked], object], caplog: pytest.LogCaptureFixture
+def test_results_that_an_unreachable_server_does_not_take_are_a_warning(
+    unreachable: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert use(unreachable) is None
-    assert [record.levelname for record in caplog.records if record.name.startswith("wavemix")] == ["WARNING"]
-
-
-def test_an_unreachable_server_costs_a_warning_and_seconds(
-    unreachable: Tracked, run_dir: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    started, ran = time.monotonic(), False
-    with caplog.at_level(logging.WARNING), mirrored(unreachable, run_dir):
-        write(run_dir, [1])
-        ran = True
-    assert ran
-    assert time.monotonic() - started < 20
-    messages = [record.getMessage() for record in caplog.records if record.name == "wavemix.tracking.mlflow"]
-    assert len(messages) == 2
-    assert messages[0].startswith(f"MLflow at {unreachable.uri} cannot be reached, training goes on: ")
-    assert messages[1] == f"MLflow at {unreachable.uri} lacks numbers of this run; they are in {run_dir}"
-
-
-def test_without_tracking_the_block_just_runs(run_dir: Path) -> None:
-    with mirrored(None, run_dir):
-        write(run_dir, [1])
-    assert sweep_parent(None, "sweep") is None
+    add_results(unreachable, "e", "key", {"test/top1": 0.9}, [])
+    (told,) = [record for record in caplog.records if record.name.startswith("wavemix")]
+    assert told.levelname == "WARNING"
+    assert f"MLflow at {unreachable} did not take the results" in told.getMessage()

@@ -32,6 +32,7 @@ class Job:
     remote: str | None  # a second place for its checkpoints
     loader_workers: int
     system_every_seconds: float
+    cpu_watts: float | None
 
 
 Launcher = Callable[[Job, Launch], None]
@@ -81,5 +82,11 @@ def work(job: Job, runtime: Runtime, *, node: str | None) -> None:
     if node is None:
         run()
         return
-    with sampled_system(job.run_dir, node, every_seconds=job.system_every_seconds):
+    with sampled_system(
+        job.run_dir,
+        node,
+        every_seconds=job.system_every_seconds,
+        cpu_watts=job.cpu_watts,
+        gpus=runtime.device.type == "cuda",
+    ):
         run()

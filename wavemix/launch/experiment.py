@@ -125,6 +125,7 @@ def job_of(planned: Planned, params: Params) -> Job:
         remote=_remote(params, planned.run_key),
         loader_workers=params.launch.loader_workers,
         system_every_seconds=params.tracking.system_every_seconds,
+        cpu_watts=params.tracking.cpu_watts,
     )
 
 

@@ -22,7 +22,7 @@ from wavemix.files import sha256_of, write_aside
 from wavemix.models import ZOO
 from wavemix.models.published import our_name
 from wavemix.tasks import TASKS
-from wavemix.tracking.mlflow import fetch_weights
+from wavemix.tracking.models import fetch_weights
 from wavemix.training.weights import names_taken
 
 

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from wavemix.files import write_aside
+from wavemix.files import written_aside
 
 log = logging.getLogger(__name__)
 
@@ -29,9 +29,8 @@ class JsonLines:
     """
 
     def __init__(self, path: Path, *, last_step: int) -> None:
-        rows = list(read_rows(path))
-        kept = [row for row in rows if row["step"] <= last_step]
-        write_aside(path, "".join(_line(row) for row in kept).encode())
+        with written_aside(path) as file:
+            file.writelines(_line(row).encode() for row in read_rows(path) if row["step"] <= last_step)
         self._path = path
 
     def write(self, row: Mapping[str, Any]) -> None:

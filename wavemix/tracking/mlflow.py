@@ -1,281 +1,202 @@
-"""MLflow as a mirror of what a run wrote to its files. It can be late, or absent, and harms nothing.
+"""Runs in MLflow: found by their key, made where there is none, filled up with what they lack.
 
-The only place that imports mlflow besides ``wavemix.pyfunc``. It knows the run's folder and key, and no training.
+It decides what a run is to MLflow, and knows no folder of a run and no training. All of it may raise whatever a server,
+a network or a database raises, except where it says that trouble becomes a warning.
 """
 
 import logging
-import math
 import os
-import tempfile
-import threading
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from wavemix.errors import DataError
-from wavemix.files import write_aside
-from wavemix.tracking.jsonl import Follower, Row
-
-# Set before the import: no telemetry, and an unreachable server must cost seconds, not MLflow's minutes.
+# Set before the import: no telemetry; and a server that does not answer costs seconds, not MLflow's minutes. Nothing is
+# sent twice blindly: what failed may have been carried out, so it is asked what is there before it is sent again.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_SECONDS = 2.0
-RETRY_EVERY_SECONDS = 20.0
-LARGEST_BATCH = 500  # metrics a request; the server refuses more than 1000
+MOST_METRICS = 200  # of a request: a busy server must have done it before the request times out
+MOST_PARAMS = 100
 LARGEST_VALUE = 6000  # characters of a parameter
+PARENT = "mlflow.parentRunId"
 
 
 @dataclass(frozen=True)
 class Tracked:
     """Who a run is to MLflow: found again by its key, so that a continued run is continued there too."""
 
-    uri: str
     experiment: str
     run_key: str
     name: str
     tags: Mapping[str, str]
     params: Mapping[str, Any]
+    parent: "Tracked | None" = None
 
 
-@contextmanager
-def mirrored(tracked: Tracked | None, run_dir: Path) -> Iterator[None]:
-    """Copy every ``*.jsonl`` of the run's folder to MLflow in the background while the block runs.
+@dataclass(frozen=True)
+class Number:
+    """A value of a curve; ``time`` in seconds since 1970."""
 
-    Trouble with the tracking server becomes a warning. The run's end in MLflow is that of the block.
-    """
-    if tracked is None:
-        yield
-        return
-    mirror = _Mirror(tracked, run_dir)
-    thread = threading.Thread(target=mirror.run, name="mlflow-mirror", daemon=True)
-    thread.start()
-    status = "FAILED"
-    try:
-        yield
-        status = "FINISHED"
-    except KeyboardInterrupt:
-        status = "KILLED"
-        raise
-    finally:
-        mirror.stop.set()
-        thread.join()
-        mirror.finish(status)
+    key: str
+    value: float
+    time: float
+    step: int
 
 
-class _Mirror:
-    def __init__(self, tracked: Tracked, run_dir: Path) -> None:
-        self.stop = threading.Event()
-        self._tracked, self._run_dir = tracked, run_dir
-        self._followers: dict[Path, Follower] = {}
-        self._waiting: list[Row] = []  # read from the files, not yet in MLflow
-        self._sent: dict[str, int] = {}  # last step in MLflow, by key
-        self._run_id: str | None = None
-        self._warned = False
+@dataclass(frozen=True)
+class Run:
+    """A run as MLflow has it."""
 
-    def run(self) -> None:
-        pause = 0.0
-        while not self.stop.wait(pause):
-            pause = LOOK_EVERY_SECONDS if self._try(self._send) else RETRY_EVERY_SECONDS
-
-    def finish(self, status: str) -> None:
-        def send_and_end() -> None:
-            self._send()
-            _client(self._tracked.uri).set_terminated(self._run_id, status)
-
-        if not self._try(send_and_end):
-            log.warning("MLflow at %s lacks numbers of this run; they are in %s", self._tracked.uri, self._run_dir)
-
-    def _try(self, action: Any) -> bool:
-        try:
-            action()
-        except Exception as error:  # whatever a server, a network or a database may raise: never training's concern
-            if not self._warned:
-                uri = self._tracked.uri
-                log.warning("MLflow at %s cannot be reached, training goes on: %s", uri, _first_line(error))
-            self._warned = True
-            return False
-        return True
-
-    def _send(self) -> None:
-        client = _client(self._tracked.uri)
-        if self._run_id is None:
-            run_id = find_or_create_run(self._tracked)
-            for key in client.get_run(run_id).data.metrics:
-                self._sent[key] = max(metric.step for metric in client.get_metric_history(run_id, key))
-            self._run_id = run_id  # only now: whatever fails above is asked again
-        for path in sorted(self._run_dir.glob("*.jsonl")):
-            self._waiting += self._followers.setdefault(path, Follower(path)).new_rows()
-        while self._waiting:
-            rows = self._waiting[: LARGEST_BATCH // 10]
-            self._send_rows(client, rows)
-            self._waiting = self._waiting[len(rows) :]
-
-    def _send_rows(self, client: Any, rows: Sequence[Row]) -> None:
-        from mlflow.entities import Metric  # noqa: PLC0415  (mlflow takes seconds to import)
-
-        metrics = [
-            Metric(key, float(value), int(row["time"] * 1000), row["step"])
-            for row in rows
-            for key, value in row.items()
-            # A continued run repeats the steps after its last checkpoint; MLflow has them already.
-            if "/" in key and row["step"] > self._sent.get(key, -1) and math.isfinite(value)
-        ]
-        for start in range(0, len(metrics), LARGEST_BATCH):
-            client.log_batch(self._run_id, metrics=metrics[start : start + LARGEST_BATCH])
-        self._sent.update({metric.key: metric.step for metric in metrics})
+    id: str
+    status: str
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    last_steps: Mapping[str, int]
+    values: Mapping[str, float]
 
 
-def find_or_create_run(tracked: Tracked) -> str:
-    """The id of the MLflow run with this run key, created when there is none; running again in either case."""
-    client = _client(tracked.uri)
-    run_id = _find_run(client, tracked.experiment, tracked.run_key)
-    if run_id:
-        client.update_run(run_id, status="RUNNING")
-        return run_id
-    experiment = client.get_experiment_by_name(tracked.experiment)
-    experiment_id = experiment.experiment_id if experiment else client.create_experiment(tracked.experiment)
-    tags = {**tracked.tags, "run_key": tracked.run_key}
-    created: str = client.create_run(experiment_id, run_name=tracked.name, tags=tags).info.run_id
-    for key, value in _flat(tracked.params).items():
-        client.log_param(created, key, str(value)[:LARGEST_VALUE])
-    return created
+def load_mlflow() -> None:
+    """Import it, which takes seconds in which nobody is asked anything."""
+    import mlflow  # noqa: F401, PLC0415
 
 
-def _find_run(client: Any, experiment: str, run_key: str) -> str | None:
-    found = client.get_experiment_by_name(experiment)
-    runs = client.search_runs([found.experiment_id], f"tags.run_key = '{run_key}'", max_results=1) if found else []
-    return runs[0].info.run_id if runs else None
-
-
-def add_results(uri: str, experiment: str, run_key: str, metrics: Mapping[str, float], files: Sequence[Path]) -> None:
-    """Add final numbers and files to the run with this key; trouble, or its absence, becomes a warning."""
-    try:
-        client = _client(uri)
-        run_id = _find_run(client, experiment, run_key)
-        if run_id is None:
-            log.warning("MLflow at %s has no run with the key %s; its results stay in their files", uri, run_key)
-            return
-        for key, value in metrics.items():
-            client.log_metric(run_id, key, value)
-        for path in files:
-            client.log_artifact(run_id, str(path))
-    except Exception as error:
-        log.warning("MLflow at %s did not take the results: %s", uri, _first_line(error))
-
-
-def sweep_parent(tracked: Tracked | None, sweep: str) -> str | None:
-    """The id of the run that a sweep's trials hang below; None without tracking or when it cannot be had."""
-    if tracked is None:
-        return None
-    try:
-        return find_or_create_run(replace(tracked, name=sweep, run_key=f"sweep-{tracked.run_key}"))
-    except Exception as error:
-        log.warning("MLflow at %s cannot be reached, trials go on without it: %s", tracked.uri, _first_line(error))
-        return None
-
-
-def add_model(
-    tracked: Tracked,
-    *,
-    code: Path,
-    package: Path,
-    folder: Path,
-    channels: int,
-    answer: tuple[type[np.generic], tuple[int, ...]],
-) -> None:
-    """Add a loadable model to the run, once; trouble becomes a warning.
-
-    Args:
-        tracked: The run.
-        code: A file that calls ``mlflow.models.set_model``; code as text, so that nothing is pickled.
-        package: The package that the code imports, kept with the model.
-        folder: What the model reads when it is loaded, its artifact ``trained``.
-        channels: Of the pictures that it takes.
-        answer: Type and shape of what it gives; -1 stands for any size.
-    """
-    try:
-        import mlflow  # noqa: PLC0415
-        from mlflow.models import ModelSignature  # noqa: PLC0415
-        from mlflow.types import Schema, TensorSpec  # noqa: PLC0415
-
-        run_id = find_or_create_run(tracked)
-        client = _client(tracked.uri)
-        if not client.get_run(run_id).data.tags.get("model_logged"):
-            signature = ModelSignature(
-                inputs=Schema([TensorSpec(np.dtype(np.uint8), (-1, -1, -1, channels))]),
-                outputs=Schema([TensorSpec(np.dtype(answer[0]), answer[1])]),
-            )
-            mlflow.set_tracking_uri(tracked.uri)
-            with mlflow.start_run(run_id=run_id), warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # it asks for an input example beside the signature
-                mlflow.pyfunc.log_model(
-                    name="model",
-                    python_model=str(code),
-                    code_paths=[str(package)],
-                    artifacts={"trained": str(folder)},
-                    signature=signature,
-                    pip_requirements=["torch", "numpy", "pydantic", "pyyaml", "pillow", "safetensors", "webdataset"],
-                )
-            client.set_tag(run_id, "model_logged", "true")
-        client.set_terminated(run_id)
-    except Exception as error:
-        log.warning("MLflow at %s did not take the model: %s", tracked.uri, _first_line(error))
-
-
-def fetch_weights(tracking_uri: str, uri: str, folder: Path) -> Path:
-    """The safetensors file of a model that ``add_model`` added, kept in ``folder`` under the model's own id.
-
-    Args:
-        tracking_uri: The MLflow that has the model.
-        uri: ``models:/NAME@ALIAS``, ``models:/NAME/VERSION`` or ``runs:/RUN_ID/model``; where it leads is asked anew
-            every time, and the model is downloaded once.
-        folder: Of this machine, or one that every node shares.
-
-    Raises:
-        DataError: MLflow does not answer, has no such model, or one of another make.
-    """
-    import mlflow  # noqa: PLC0415
-    from mlflow.artifacts import download_artifacts  # noqa: PLC0415
-    from mlflow.models import get_model_info  # noqa: PLC0415
-
-    client = _client(tracking_uri)
-    mlflow.set_tracking_uri(tracking_uri)
-    try:
-        info = get_model_info(uri)
-        kept = folder / f"{info.model_id}.safetensors"
-        if not kept.exists():
-            trained = info.flavors["python_function"]["artifacts"]["trained"]["path"]
-            lies = client.get_logged_model(info.model_id).artifact_location
-            with tempfile.TemporaryDirectory() as scratch:
-                fetched = download_artifacts(artifact_uri=f"{lies}/{trained}/model.safetensors", dst_path=scratch)
-                write_aside(kept, Path(fetched).read_bytes())
-    except KeyError:
-        raise DataError(f"weights.uri: {uri} in MLflow is no model that was trained here") from None
-    except Exception as error:  # whatever a server, a network or a database may raise
-        raise DataError(f"weights.uri: MLflow at {tracking_uri} has no {uri}: {_first_line(error)}") from None
-    return kept
-
-
-def _client(uri: str) -> Any:
+def connect(uri: str, *, answered: Callable[[], None] = lambda: None) -> Any:
+    """A client of the MLflow there, which calls ``answered`` after each request that was."""
     from mlflow import MlflowClient  # noqa: PLC0415
 
     # A new database tells every one of its migrations, and a refused connection every one of its tries.
     for name, level in (("alembic", "WARNING"), ("mlflow.store.db.utils", "WARNING"), ("urllib3", "ERROR")):
         logging.getLogger(name).setLevel(level)
-    return MlflowClient(tracking_uri=uri)
+    return _Told(MlflowClient(tracking_uri=uri), answered)
 
 
-def _first_line(error: Exception) -> str:
+class _Told:
+    def __init__(self, client: Any, answered: Callable[[], None]) -> None:
+        self._client, self._answered = client, answered
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._client, name)
+
+        def asked(*args: Any, **kwargs: Any) -> Any:
+            answer = method(*args, **kwargs)
+            self._answered()
+            return answer
+
+        return asked
+
+
+def find_run(client: Any, experiment: str, run_key: str) -> Run | None:
+    """The run with this key.
+
+    A request to make it whose answer was lost may have been carried out late, so that there are two: then the one that
+    has numbers counts, else the older one, and those without numbers are deleted.
+    """
+    found = client.get_experiment_by_name(experiment)
+    if found is None:
+        return None
+    by_age = ["attributes.start_time ASC"]
+    runs = client.search_runs([found.experiment_id], f"tags.run_key = '{run_key}'", order_by=by_age)
+    if not runs:
+        return None
+    first = min(runs, key=lambda run: not run.data.metrics)
+    for other in runs:
+        if other is not first and not other.data.metrics:
+            client.delete_run(other.info.run_id)
+    data = first.data
+    steps = {metric.key: metric.step for metric in data.to_proto().metrics}
+    return Run(first.info.run_id, first.info.status, data.tags, data.params, steps, data.metrics)
+
+
+def find_or_create_run(
+    client: Any, tracked: Tracked, *, began: float | None = None, sent: Counter[str] | None = None
+) -> Run:
+    """The run with this key, made where there is none, after what it lacks of its parent, tags and parameters is added.
+
+    Args:
+        client: See ``connect``.
+        tracked: Who the run is.
+        began: When, in seconds since 1970, if it has to be made; None is now.
+        sent: Counts what is added, by kind.
+    """
+    sent = Counter() if sent is None else sent
+    links = {PARENT: find_or_create_run(client, tracked.parent, began=began, sent=sent).id} if tracked.parent else {}
+    run = find_run(client, tracked.experiment, tracked.run_key)
+    if run is None:
+        client.create_run(
+            _experiment_id(client, tracked.experiment),
+            start_time=None if began is None else int(began * 1000),
+            tags={"run_key": tracked.run_key},  # so that it is found again, whatever becomes of the rest
+            run_name=tracked.name,
+        )
+        sent["runs"] += 1
+        run = find_run(client, tracked.experiment, tracked.run_key)
+        assert run is not None
+    _fill(client, run, {**tracked.tags, **links}, _flat(tracked.params), sent)
+    return run
+
+
+def _experiment_id(client: Any, name: str) -> str:
+    found = client.get_experiment_by_name(name)
+    try:
+        return str(found.experiment_id if found else client.create_experiment(name))
+    except Exception:  # another trial of the sweep may have made it just now
+        if (found := client.get_experiment_by_name(name)) is None:
+            raise
+        return str(found.experiment_id)
+
+
+def _fill(client: Any, run: Run, tags: Mapping[str, str], params: Mapping[str, Any], sent: Counter[str]) -> None:
+    from mlflow.entities import Param, RunTag  # noqa: PLC0415
+
+    new_tags = [RunTag(key, value) for key, value in tags.items() if key not in run.tags]
+    if new_tags:
+        client.log_batch(run.id, tags=new_tags)
+        sent["tags"] += len(new_tags)
+    missing = [Param(key, str(value)[:LARGEST_VALUE]) for key, value in params.items() if key not in run.params]
+    for start in range(0, len(missing), MOST_PARAMS):
+        some = missing[start : start + MOST_PARAMS]
+        client.log_batch(run.id, params=some)
+        sent["parameters"] += len(some)
+
+
+def log_numbers(client: Any, run_id: str, numbers: Sequence[Number]) -> None:
+    """Send up to ``MOST_METRICS`` values in a request; one that MLflow has, with its time, it does not take twice."""
+    from mlflow.entities import Metric  # noqa: PLC0415
+
+    metrics = [Metric(one.key, float(one.value), int(one.time * 1000), one.step) for one in numbers]
+    client.log_batch(run_id, metrics=metrics)
+
+
+def add_results(uri: str, experiment: str, run_key: str, metrics: Mapping[str, float], files: Sequence[Path]) -> None:
+    """Add final numbers and files to the run with this key; trouble, or its absence, becomes a warning."""
+    try:
+        client = connect(uri)
+        run = find_run(client, experiment, run_key)
+        if run is None:
+            log.warning("MLflow at %s has no run with the key %s; its results stay in their files", uri, run_key)
+            return
+        log_results(client, run, metrics)
+        for path in files:
+            client.log_artifact(run.id, str(path))
+    except Exception as error:
+        log.warning("MLflow at %s did not take the results: %s", uri, first_line(error))
+
+
+def log_results(client: Any, run: Run, metrics: Mapping[str, float]) -> int:
+    """Add those of the final numbers that the run does not show yet, and say how many they were."""
+    new = {key: value for key, value in metrics.items() if run.values.get(key) != value}
+    log_numbers(client, run.id, [Number(key, value, time.time(), 0) for key, value in new.items()])
+    return len(new)
+
+
+def first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
