@@ -4,6 +4,7 @@
 #   make test     set up, then the tests
 #   make check    lint, types and floors
 #   make bench    side-by-side measurements, tables and benchmarks/results/*.json
+#   make cluster-demo   two hosts on this machine; one of them is lost in the middle of a training
 #   make setup    the set-up alone (.venv)         make lock    resolve the pinned dependencies anew
 #   make clean    delete what the pipeline made    make distclean   the virtual environment as well
 
@@ -19,12 +20,15 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export NO_ALBUMENTATIONS_UPDATE := 1
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: demo test check format bench setup lock clean distclean
+.PHONY: demo cluster-demo test check format bench setup lock clean distclean
 
 demo: setup
 	@python -m wavemix.cli check
 	dvc repro
 	@python -m pipelines.summary
+
+cluster-demo: setup
+	@python -m infra.two_hosts
 
 test: setup
 	pytest

@@ -29,7 +29,7 @@ def run_stage(what: Callable[[Params, str], None], *, of: str) -> None:
         if arguments.name not in (known := getattr(params, of)):
             raise WaveMixError(f"{arguments.name!r} is not in the section {of} of params.yaml: {', '.join(known)}")
         if params.launch.jobs and params.launch.launcher == "ray" and stage in ("train", "tune", "evaluate"):
-            from wavemix.launch.ray_job import submit  # noqa: PLC0415  (prepare needs no torch)
+            from wavemix.launch.jobs.ray_job import submit  # noqa: PLC0415  (prepare needs no torch)
 
             sys.exit(submit(params, stage, arguments.name))
         what(params, arguments.name)
@@ -46,5 +46,5 @@ def command_line(stage: str) -> argparse.ArgumentParser:
     """``[--params FILE] [--set path.to.leaf=value ...]``, which all stages take."""
     parser = argparse.ArgumentParser(prog=f"python -m pipelines.{stage}")
     parser.add_argument("--params", default="params.yaml", help="another file than params.yaml")
-    parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="change a leaf, as YAML")
+    parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="change a leaf; @FILE: more")
     return parser

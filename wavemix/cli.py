@@ -29,7 +29,7 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="wavemix", description=__doc__)
     parser.add_argument("--params", default="params.yaml", help="another file than params.yaml")
-    parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="change a leaf, as YAML")
+    parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="change a leaf; @FILE: more")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("check", help="validate params.yaml and the overrides")
     info = commands.add_parser(
@@ -44,6 +44,13 @@ def _parser() -> argparse.ArgumentParser:
     for one in (listed, run):
         one.add_argument("names", nargs="*", metavar="NAME", help="in params.yaml, or a pattern: 'cifar10_*'")
         one.add_argument("--where", metavar="PLACE", help="only what a paper prints there: 'table 13', 'section 4.6'")
+    submit = commands.add_parser("submit", help="have a stage done by a Ray cluster, as if it ran here")
+    submit.add_argument("stage", metavar="STAGE", help="train, tune or evaluate")
+    submit.add_argument("name", metavar="NAME", help="what the stage takes: an experiment or a sweep of params.yaml")
+    submit.add_argument("--address", metavar="URL", help="of the cluster's job server, instead of launch.jobs")
+    submit.add_argument("--stop", action="store_true", help="tell its job to write a checkpoint and end")
+    sync = commands.add_parser("sync-tracking", help="send MLflow what it lacks of a run, if it was away meanwhile")
+    sync.add_argument("run", metavar="RUN", help="a run's folder, an experiment or sweep, or how a run key begins")
     data = commands.add_parser("data", help="data sets of params.yaml: get, prepare, verify, repair, preview")
     actions = data.add_subparsers(dest="action", required=True)
     for action, what in {
@@ -87,6 +94,17 @@ def _call(arguments: argparse.Namespace) -> None:
         return
     if arguments.command in ("experiments", "run"):
         _experiments(params, arguments)
+        return
+    if arguments.command == "submit":
+        from wavemix.launch.jobs import ray_job  # noqa: PLC0415  (it loads torch too)
+
+        act = ray_job.stop if arguments.stop else ray_job.submit
+        sys.exit(act(params, arguments.stage, arguments.name, address=arguments.address))
+    if arguments.command == "sync-tracking":
+        from wavemix.launch.resync import sync_tracking  # noqa: PLC0415  (it loads torch too)
+
+        for line in sync_tracking(params, arguments.run):
+            print(line)
         return
     name = arguments.name
     if name not in params.data:

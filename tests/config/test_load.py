@@ -309,6 +309,31 @@ def test_a_value_may_hold_equals_signs_and_a_later_override_wins() -> None:
     assert load_params(SHIPPED, ["tracking.mlflow_uri=null"]).tracking.mlflow_uri is None
 
 
+def test_overrides_may_lie_in_a_file(tmp_path: Path) -> None:
+    best = tmp_path / "best.yaml"
+    best.write_bytes(b"# of a sweep\n" + to_yaml({LR: 2e-3, "experiments.digits.task.mean": [0.5]}))
+    expected = load_params(SHIPPED, [f"{LR}=2.0e-3", "experiments.digits.task.mean=[0.5]", "launch.address=auto"])
+    assert load_params(SHIPPED, [f"@{best}", "launch.address=auto"]) == expected
+    assert load_params(SHIPPED, [f"@{best}", f"{LR}=0.5"]).experiments["digits"].recipe.phases[0].lr == 0.5
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "cannot be read (No such file or directory)"),
+        ("[1, 2", "not readable as YAML: while parsing"),
+        ("- 1", "found [1], lines such as path.to.leaf: value are needed"),
+    ],
+)
+def test_a_file_of_overrides_that_is_none_is_one_line(tmp_path: Path, content: str | None, words: str) -> None:
+    if content is not None:
+        (tmp_path / "best.yaml").write_text(content)
+    with pytest.raises(ConfigError) as caught:
+        load_params(SHIPPED, [f"@{tmp_path / 'best.yaml'}"])
+    assert str(caught.value).startswith(f"override @{tmp_path / 'best.yaml'}: {words}")
+    assert len(str(caught.value).splitlines()) == 1
+
+
 @pytest.mark.parametrize("more", [0, 2])
 def test_several_mistakes_are_at_most_three_lines(tree: dict[str, Any], message: Callable[..., str], more: int) -> None:
     tree["launch"].update({f"unknown_{index}": 0 for index in range(3 + more)})

@@ -2,13 +2,10 @@
 
 import csv
 import io
-import json
 from typing import Any
 
-import mlflow
 import psutil
 import pytest
-import yaml
 
 pytestmark = [
     pytest.mark.cluster,
@@ -72,35 +69,3 @@ def test_a_ray_that_does_not_answer_is_said_at_once(project: Project) -> None:
     ).stderr
     assert "error: launch.address: no Ray answers at 127.0.0.1:9" in said
     assert "Traceback" not in said
-
-
-def test_a_sweep_ranks_its_trials_and_hands_over_the_best(project: Project) -> None:
-    tree = project.params()
-    sweep = tree["sweeps"]["digits_lr"]
-    sweep["overrides"] = {"recipe.phases.0.num_epochs": 1, "recipe.phases.1.num_epochs": 1}
-    project.write_params(tree)
-    project.track()
-    project.run("python", "-m", "pipelines.tune", "digits_lr")
-
-    results = project.folder / "results" / "sweeps" / "digits_lr"
-    with (results / "trials.csv").open() as file:
-        trials = list(csv.DictReader(file))
-    scores = [float(trial["score"]) for trial in trials]
-    assert len(trials) == 2
-    assert scores == sorted(scores, reverse=True)
-    assert len({trial["recipe.phases.0.lr"] for trial in trials}) == 2
-    best = yaml.safe_load((results / "best.yaml").read_text())
-    assert best["experiments.digits.recipe.phases.0.lr"] == float(trials[0]["recipe.phases.0.lr"])
-
-    # What it hands over repeats the best trial: the same run key, so the run is found and not done again.
-    overrides = [f"{path}={value}" for path, value in best.items()]
-    project.train("launch.launcher=local", *overrides)
-    trained = json.loads((project.folder / "results/experiments/digits/train/model.json").read_text())
-    assert trained["run_key"] == trials[0]["trial"]
-    assert trained["val_score"] == scores[0]
-
-    client = mlflow.MlflowClient(f"sqlite:///{project.folder}/mlflow.db")
-    (experiment,) = [found for found in client.search_experiments() if found.name == "wavemix"]
-    runs = client.search_runs([experiment.experiment_id])
-    (parent,) = [run.info.run_id for run in runs if "mlflow.parentRunId" not in run.data.tags]
-    assert [run.data.tags["mlflow.parentRunId"] for run in runs if run.info.run_id != parent] == [parent] * 2

@@ -178,16 +178,17 @@ class Tree:
 
     def sweep(self, name: str) -> Path:
         folder = self.root / "sweeps" / name
+        names = ("recipe.phases.0.lr", "task.model.dim", "task.model.stem")
         write_csv(
             folder / "trials.csv",
             [
-                ("trial", "score", "step", "recipe.phases.0.lr", "task.model.dim", "task.model.stem"),
-                ("00002", 0.972, 400, 0.00081, 32, "strided"),
-                ("00005", 0.968, 400, 0.00042, 64, "strided"),
-                ("00003", "nan", 40, 0.31, 32, "patchify"),
-                ("00004", 0.955, 400, 0.0121, 64, "patchify"),
-                ("00000", 0.91, 120, 0.0031622776601683794, 16, "strided"),
-                ("00001", None, None, 0.5, 64, "patchify"),
+                (*("trial", "status", "score", "step", "epochs", "from"), *names),
+                ("00002", "finished", 0.972, 400, 20.0, None, 0.00081, 32, "strided"),
+                ("00005", "finished", 0.968, 400, 20.0, None, 0.00042, 64, "strided"),
+                ("00003", "finished", "nan", 40, 20.0, None, 0.31, 32, "patchify"),
+                ("00004", "finished", 0.955, 400, 20.0, None, 0.0121, 64, "patchify"),
+                ("00000", "stopped early", 0.91, 120, 6.5, None, 0.0031622776601683794, 16, "strided"),
+                ("00001", "failed", None, None, None, None, 0.5, 64, "patchify"),
             ],
         )
         (folder / "best.yaml").write_text("recipe.phases.0.lr: 0.00081\ntask.model.dim: 32\n", encoding="utf-8")

@@ -102,18 +102,19 @@ def test_trials_have_a_panel_for_each_searched_value(full):
     sweep = read_results(full.root).sweeps[0]
     shown = [axes for axes in draw_trials(sweep).axes if axes.get_visible()]
     assert [axes.get_xlabel() for axes in shown] == ["recipe.phases.0.lr", "task.model.dim", "task.model.stem"]
-    others, best = shown[0].lines
+    others, stopped, best = shown[0].lines
     assert (list(best.get_xdata()), list(best.get_ydata())) == ([0.00081], [0.972])
-    assert len(others.get_xdata()) == 3  # two of the six have no score
+    assert len(others.get_xdata()) == 2  # two of the six have no score
+    assert (list(stopped.get_ydata()), stopped.get_marker()) == ([0.91], "x")
 
 
 @pytest.mark.parametrize(
     "trials",
     [
         (),
-        (Trial("a", None, None, {}),),
-        (Trial("a", math.nan, 1, {}),),
-        (Trial("a", 0.5, 1, {}), Trial("b", 0.4, 1, {})),
+        (Trial("a", "failed", None, None, None, {}),),
+        (Trial("a", "finished", math.nan, 1, 1.0, {}),),
+        (Trial("a", "finished", 0.5, 1, 1.0, {}), Trial("b", "stopped early", 0.4, 1, 0.5, {})),
     ],
 )
 def test_sweeps_of_little_or_nothing(trials):

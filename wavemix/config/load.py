@@ -26,7 +26,8 @@ def load_params(path: Path | str = "params.yaml", overrides: Sequence[str] = ())
 
     Args:
         path: The YAML file.
-        overrides: Changes such as ``experiments.digits.recipe.global_batch=32``; the value is read as YAML.
+        overrides: Changes such as ``experiments.digits.recipe.global_batch=32``; the value is read as YAML. Or
+            ``@file`` with a mapping of such paths to values, as a sweep's ``best.yaml``.
 
     Raises:
         ConfigError: A line per mistake (three at most): YAML path, what was found, what is allowed.
@@ -41,7 +42,7 @@ def load_params(path: Path | str = "params.yaml", overrides: Sequence[str] = ())
     if not isinstance(tree, dict):
         raise ConfigError(f"{path}: found {_shown(tree)}, a mapping with the keys {_keys(Params)} is needed")
     for override in overrides:
-        tree = with_override(tree, override)
+        tree = _with_file(tree, override[1:]) if override.startswith("@") else with_override(tree, override)
     try:
         # JSON mode is strict about numbers and text, but takes a YAML list for a tuple.
         params = Params.model_validate_json(json.dumps(tree, default=str))
@@ -62,6 +63,20 @@ def with_override(tree: dict[str, Any], override: str) -> dict[str, Any]:
         raise ConfigError(f"override {override!r}: not readable as YAML: {_on_one_line(error)}") from None
     changed: dict[str, Any] = with_leaf(tree, dotted.strip(), value)
     return changed
+
+
+def _with_file(tree: dict[str, Any], file: str) -> dict[str, Any]:
+    try:
+        leaves = yaml.safe_load(Path(file).read_text())
+    except OSError as error:
+        raise ConfigError(f"override @{file}: cannot be read ({error.strerror})") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"override @{file}: not readable as YAML: {_on_one_line(error)}") from None
+    if not isinstance(leaves, dict):
+        raise ConfigError(f"override @{file}: found {_shown(leaves)}, lines such as path.to.leaf: value are needed")
+    for dotted, value in leaves.items():
+        tree = with_leaf(tree, str(dotted), value)
+    return tree
 
 
 def with_leaf(tree: Any, dotted: str, value: Any, *, above: str = "") -> Any:

@@ -28,7 +28,7 @@ class Launch(Section):
 
     ``address`` is that of a Ray cluster; null starts a Ray on this machine for training, and writes shards in
     ``prepare_workers`` plain processes (null: as many as there are cores). ``jobs`` is the address of a cluster's job
-    server (``http://head:8265``), to which the stages train, tune and evaluate are then sent.
+    server (``http://head:8265``), to which the stages train, tune and evaluate are then sent, where Ray is the launcher.
 
     ``num_workers``: a number, or ``{min, max}``; each worker has so many ``cpus_per_worker``, a GPU or none, so much
         ``memory_gb_per_worker`` (null: Ray does not count it), and ``resources_per_worker`` of the cluster's own kinds.

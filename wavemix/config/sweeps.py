@@ -5,6 +5,8 @@ It draws nothing: the launcher of sweeps does.
 
 import math
 import re
+from collections.abc import Iterator
+from itertools import chain
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
@@ -107,38 +109,43 @@ class Sweep(Section):
 
     def mistake(self, recipe: Recipe) -> str | None:
         """What does not fit together, behind its path below this section; ``recipe`` is that of its trials."""
+        return next(chain(self._mistakes_of_sampler(), self._mistakes_of_scheduler(recipe)), None)
+
+    def _mistakes_of_sampler(self) -> Iterator[str]:
         choices = [drawn.choice for drawn in self.space.values() if isinstance(drawn, Choice)]
-        only_choices = len(choices) == len(self.space)
-        most = math.prod(map(len, choices))
+        only_choices, most = len(choices) == len(self.space), math.prod(map(len, choices))
         for leaf in self.space:
             if not leaf.startswith(DECIDES):
-                return f"space.{leaf}: decides nothing of a training; allowed: leaves of task, recipe and seed"
+                yield f"space.{leaf}: decides nothing of a training; allowed: leaves of task, recipe and seed"
         if self.sampler == "optuna" and only_choices:
-            return "sampler: found optuna, which may draw the same choices twice; allowed: random, or a number to draw"
+            yield "sampler: found optuna, which may draw the same choices twice; allowed: random, or a number to draw"
         if self.sampler == "random" and only_choices and self.num_trials > most:
-            return f"num_trials: found {self.num_trials}, but its choices make {most} different trials"
-        return self._mistake_of_scheduler(recipe)
+            yield f"num_trials: found {self.num_trials}, but its choices make {most} different trials"
 
-    def _mistake_of_scheduler(self, recipe: Recipe) -> str | None:
+    def _mistakes_of_scheduler(self, recipe: Recipe) -> Iterator[str]:
         if self.scheduler is None:
-            return None
+            return
         kind, epochs = self.scheduler.kind, sum(phase.num_epochs for phase in recipe.phases)
         key = "grace_epochs" if isinstance(self.scheduler, Asha) else "every_epochs"
         first_look = max(getattr(self.scheduler, key), recipe.eval_every_epochs)
         if first_look >= epochs:
-            return (
+            yield (
                 f"scheduler.{key}: {kind} would first look at epoch {first_look} (scores come every "
                 f"{recipe.eval_every_epochs}), where the recipe of {epochs} epochs has ended"
             )
-        for leaf, drawn in self.space.items():
+        for leaf in self.space:
             if leaf.endswith(".num_epochs"):
-                return f"space.{leaf}: {kind} compares trials by their epochs, so all of them need the same number"
-            if kind == "pbt" and not MAY_CHANGE.fullmatch(leaf):
-                return f"space.{leaf}: pbt changes a leaf in the middle of a run, where this one cannot change"
-            if kind == "pbt" and isinstance(drawn, Choice):
-                return f"space.{leaf}: pbt changes numbers; allowed: log_uniform and uniform"
-        if kind == "pbt" and self.sampler == "optuna":
-            return "sampler: found optuna, but pbt changes settings by itself; allowed: random"
-        if kind == "pbt" and self.num_trials < 2:
-            return "num_trials: found 1, but pbt needs a population; allowed: 2 and more"
-        return None
+                yield f"space.{leaf}: {kind} compares trials by their epochs, so all of them need the same number"
+        if kind == "pbt":
+            yield from self._mistakes_of_population()
+
+    def _mistakes_of_population(self) -> Iterator[str]:
+        for leaf, drawn in self.space.items():
+            if not MAY_CHANGE.fullmatch(leaf):
+                yield f"space.{leaf}: pbt changes a leaf in the middle of a run, where this one cannot change"
+            if isinstance(drawn, Choice):
+                yield f"space.{leaf}: pbt changes numbers; allowed: log_uniform and uniform"
+        if self.sampler == "optuna":
+            yield "sampler: found optuna, but pbt changes settings by itself; allowed: random"
+        if self.num_trials < 2:
+            yield "num_trials: found 1, but pbt needs a population; allowed: 2 and more"

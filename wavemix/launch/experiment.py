@@ -5,6 +5,7 @@ It knows where everything lies, and leaves training to the launcher and the numb
 
 import csv
 import io
+import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ from wavemix.training.state import Best, Place
 from wavemix.training.trained import save_trained
 
 LAUNCHERS: Mapping[str, Launcher] = {"local": local.launch, "ray": ray_train.launch}
+
+COMMIT = "WAVEMIX_COMMIT"
 
 NOT_REPRODUCIBLE = ("time", "time/", "train/samples_per_second")
 """What the keys begin with of numbers that another run of the same does not give."""
@@ -142,7 +145,7 @@ def tracked_run(planned: Planned, params: Params, *, parent: Tracked | None = No
     """Who this run is to MLflow; a trial hangs below the ``parent`` of its sweep."""
     tags = {
         "experiment": planned.name,
-        "git_commit": _git_commit(),
+        "git_commit": git_commit(),
         "data_sha256": planned.manifest.sha256,
         "code_version": code_version(),
         **_digest_of_weights(planned),
@@ -250,8 +253,13 @@ def _curves(metrics: Path) -> bytes:
     return text.getvalue().encode()
 
 
-def _git_commit() -> str:
-    """The commit that this runs from, with ``-dirty`` when the tree differs from it; empty without git."""
+def git_commit() -> str:
+    """The commit that this runs from, with ``-dirty`` when the tree differs from it; empty without git.
+
+    A job has none, and is told by whoever sent it.
+    """
+    if told := os.environ.get(COMMIT):
+        return told
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         asked = subprocess.run(command, capture_output=True, text=True, check=False, cwd=PACKAGE)

@@ -25,7 +25,7 @@ def counted(what: str, total: int, unit: str) -> Iterator[Callable[[int], None]]
     Its first call only begins the count: processes had to start, and of a continued job some was done before.
     """
     started, first, done = 0.0, None, 0
-    with _bar(what, total) as show:
+    with bar(what, total) as show:
 
         def advance(count: int) -> None:
             nonlocal started, first, done
@@ -109,7 +109,7 @@ def watched(name: str, metrics: Path, *, most_steps: int) -> Iterator[None]:
                     show(seen, text, True)
                 return
 
-    with _bar(name, most_steps) as show:
+    with bar(name, most_steps) as show:
         thread = threading.Thread(target=follow, args=(show,), name="progress", daemon=True)
         thread.start()
         try:
@@ -124,7 +124,8 @@ Show = Callable[[int, str, bool], None]
 
 
 @contextmanager
-def _bar(what: str, total: int) -> Iterator[Show]:
+def bar(what: str, total: int) -> Iterator[Show]:
+    """A callable that shows how much of ``total`` is done, with the time left."""
     if not sys.stderr.isatty():
         yield _plain(what, total)
         return

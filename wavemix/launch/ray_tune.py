@@ -1,129 +1,172 @@
-"""Sweeps: Ray Tune over Ray Train. It draws settings and ranks trials; each trial is an ordinary experiment with an
-identity of its own, so that a trial done before costs nothing.
+"""Sweeps: Ray Tune over Ray Train. It decides how many trials run at once and for how long, and what is made of them.
+
+Each trial is an ordinary run with an identity of its own, and what there is to know of a sweep lies in our own files
+(``launch.sweep``). A sweep that was killed goes on from these: runs that ended are not done again, others go on from
+their checkpoints, and a new sampler and scheduler are told what the old ones knew. Tune's own files are thrown away.
 """
 
-import csv
-import io
-from collections.abc import Mapping
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from wavemix.config import Experiment, Params, Sweep, changed_experiment, to_yaml
-from wavemix.errors import TrainingError
-from wavemix.files import write_aside
-from wavemix.launch import ray_train
-from wavemix.launch.experiment import Planned, best_of, job_of, plan, prepare_start, tracked_run
+from wavemix.config import Params, Pbt, Sweep, changed_experiment
+from wavemix.launch.capacity import trials_at_once
+from wavemix.launch.experiment import plan, tracked_run
+from wavemix.launch.progress import bar
+from wavemix.launch.ray_search import Left, build_scheduler, left_of, optuna_search, random_search
 from wavemix.launch.ray_session import ray_session
-from wavemix.tasks import TASKS, Goal
-from wavemix.tracking.mlflow import mirrored, sweep_parent
-from wavemix.training.state import Best
+from wavemix.launch.ray_train import _resources
+from wavemix.launch.ray_trial import Shared, run_trial
+from wavemix.launch.record import recorded
+from wavemix.launch.sweep import (
+    Outcome,
+    is_open,
+    outcome_of,
+    ranked,
+    read_entries,
+    seconds_spent,
+    sweep_key,
+    write_results,
+)
+from wavemix.tasks import TASKS
+from wavemix.tracking.mirror import Mirror, note_end
+from wavemix.tracking.mlflow import add_results, first_line
 
+log = logging.getLogger(__name__)
 
-class _Trial(NamedTuple):
-    values: Mapping[str, Any]
-    planned: Planned
-    best: Best
+SLOTS = 10_000  # into which Ray divides a resource
 
 
 def run_sweep(params: Params, name: str) -> None:
-    """Run the sweep's trials and write ``trials.csv`` (best first) and ``best.yaml`` (overrides that repeat the best).
+    """Run the sweep's trials, or go on with them, and write ``trials.csv`` and ``best.yaml`` to its results.
+
+    A trial that fails ends no other one. It is named among the results, and tried again when the sweep is run again.
 
     Raises:
-        TrainingError: A trial failed; those that did not are kept, and running the sweep again does not repeat them.
+        TrainingError: There is no room for a trial's workers, or no trial has a score.
     """
+    sweep, settings = params.sweeps[name], params.launch
+    shared = _shared(params, name)
+    results = Path(params.storage.results) / "sweeps" / name
+    with recorded(shared.parent, shared.folder, params.tracking):
+        outcomes = _outcomes(shared)
+        seconds = sweep.max_hours * 3600 - seconds_spent(shared.folder) if sweep.max_hours else None
+        left = left_of(sweep, outcomes)
+        if left.num_trials and (seconds is None or seconds > 0):
+            # The trials share what one training would have had.
+            workers = max(settings.most_workers, sweep.workers_per_trial)
+            with ray_session(settings.address, num_cpus=workers * settings.cpus_per_worker):
+                _run_trials(shared, sweep, left, seconds)
+            outcomes = _outcomes(shared)
+        if not any(is_open(one) for one in outcomes):
+            shutil.rmtree(shared.folder / "handed", ignore_errors=True)
+        _tell_ends(shared, outcomes)
+        write_results(results, sweep, outcomes)
+    if params.tracking.mlflow_uri and outcomes[0].best:
+        files = [results / "trials.csv", results / "best.yaml"]
+        score = {f"best/{shared.goal.metric}": outcomes[0].best.score}
+        add_results(params.tracking.mlflow_uri, shared.parent.experiment, shared.parent.run_key, score, files)
+
+
+def _shared(params: Params, name: str) -> Shared:
     sweep = params.sweeps[name]
+    changes = {"launcher": "ray", "num_workers": sweep.workers_per_trial}
+    params = params.model_copy(update={"launch": params.launch.model_copy(update=changes)})
     base = changed_experiment(params.experiments[sweep.experiment], sweep.overrides, f"sweeps.{name}.overrides")
-    base_plan = plan(params, name, base)
-    goal = _goal_of(base_plan)
-    parent = sweep_parent(tracked_run(base_plan, params), name)
-    # The trials share what one training would have had.
-    total = params.launch.most_workers * params.launch.cpus_per_worker
-    with ray_session(params.launch.address, num_cpus=max(total, sweep.workers_per_trial) + 1):
-        drawn = _run_trials(params, name, base, sweep, goal, parent)
-    plans = [plan(params, name, changed_experiment(base, values, f"sweeps.{name}.space")) for values in drawn]
-    unfinished = [planned.run_dir for planned in plans if not planned.is_finished()]
-    if unfinished:
-        raise TrainingError(
-            f"sweep {name}: {len(unfinished)} of {len(plans)} trials did not come to their end, the first of them in "
-            f"{unfinished[0]}; run it again to go on with these alone"
-        )
-    trials = [_Trial(values, planned, best_of(planned)) for values, planned in zip(drawn, plans, strict=True)]
-    trials.sort(key=lambda trial: trial.best.score, reverse=goal.better == "max")
-    target = Path(params.storage.results) / "sweeps" / name
-    write_aside(target / "trials.csv", _csv(trials, list(sweep.space)))
-    best = {**sweep.overrides, **trials[0].values}
-    write_aside(target / "best.yaml", to_yaml({f"experiments.{sweep.experiment}.{leaf}": best[leaf] for leaf in best}))
+    planned = plan(params, name, base)
+    key = sweep_key(sweep, planned)
+    return Shared(
+        params,
+        name,
+        base,
+        goal=TASKS[base.task.name](base.task, planned.manifest.classes).goal,
+        folder=Path(params.storage.runs).absolute() / "tune" / f"{name}-{key}",
+        parent=replace(tracked_run(planned, params), run_key=f"sweep-{key}", name=name),
+        hand_over_every=sweep.scheduler.every_epochs if isinstance(sweep.scheduler, Pbt) else None,
+    )
 
 
-def _run_trials(
-    params: Params, name: str, base: Experiment, sweep: Sweep, goal: Goal, parent: str | None
-) -> list[dict[str, Any]]:
-    """Let Ray Tune draw and run the trials; returns the values it drew, in its order."""
+def _outcomes(shared: Shared) -> list[Outcome]:
+    entries = read_entries(shared.folder)
+    return ranked([outcome_of(entry, shared.params, shared.name, shared.base) for entry in entries], shared.goal)
+
+
+def _run_trials(shared: Shared, sweep: Sweep, left: Left, seconds: float | None) -> None:
     import ray  # noqa: PLC0415
     from ray import tune  # noqa: PLC0415
-    from ray.tune.integration.ray_train import TuneReportCallback  # noqa: PLC0415
-    from ray.tune.search.basic_variant import BasicVariantGenerator  # noqa: PLC0415
+    from ray._private.state import available_resources_per_node  # noqa: PLC0415  (there is no other way to ask)
 
-    def trial(values: dict[str, Any]) -> None:
-        planned = plan(params, name, changed_experiment(base, _undotted(values), f"sweeps.{name}.space"))
-        if planned.is_finished():  # by an earlier sweep that drew the same
-            tune.report({goal.metric: best_of(planned).score})
-            return
-        prepare_start(planned)
-        with mirrored(tracked_run(planned, params, parent_run_id=parent), planned.run_dir):
-            ray_train.fit(job_of(planned, params), settings, callbacks=[TuneReportCallback()])
+    from wavemix.launch.ray_watch import Deadline, Watch  # noqa: PLC0415
 
-    settings = params.launch.model_copy(update={"num_workers": sweep.workers_per_trial})
-    per_trial = settings.most_workers * settings.cpus_per_worker
-    cluster_cpus = int(ray.cluster_resources().get("CPU", 0))
-    # A trial's own process takes a sliver of a CPU. Trials that hold a part of their workers would wait for each
-    # other for ever, so never more run at once than can have all of theirs.
-    concurrent = max(1, (cluster_cpus - 1) // per_trial)
-    tuner = tune.Tuner(
-        tune.with_resources(trial, {"CPU": 0.01}),
-        param_space={key.replace(".", "/"): _domain(leaf) for key, leaf in sweep.space.items()},
-        tune_config=tune.TuneConfig(
-            metric=goal.metric,
-            mode=goal.better,
-            num_samples=sweep.num_trials,
-            max_concurrent_trials=concurrent,
-            search_alg=BasicVariantGenerator(max_concurrent=concurrent, random_state=sweep.seed),
-        ),
-        run_config=tune.RunConfig(
-            name=name, storage_path=str(Path(params.storage.runs).absolute() / "tune"), verbose=0
-        ),
+    def trial(config: dict[str, Any]) -> None:
+        run_trial(config, shared)
+
+    settings, goal = shared.params.launch, shared.goal
+    at_once = trials_at_once(
+        list(available_resources_per_node().values()),
+        _resources(settings),
+        workers=sweep.workers_per_trial,
+        most=sweep.max_concurrent,
     )
-    return [_undotted(result.config) for result in tuner.fit()]
+    # A trial's own process stays on this node, which nobody else must lose, and takes one of its slots: of a resource
+    # that every node has for itself, so that none of those that workers need is taken.
+    here = ray.get_runtime_context().get_node_id()
+    (node,) = [node for node in ray.nodes() if node["NodeID"] == here]
+    marker = next(mark for mark in node["Resources"] if mark.startswith("node:") and "__" not in mark)
 
-
-def _goal_of(planned: Planned) -> Goal:
-    task = planned.experiment.task
-    return TASKS[task.name](task, planned.manifest.classes).goal
-
-
-def _domain(leaf: Any) -> Any:
-    from ray import tune  # noqa: PLC0415
-
-    kinds = {
-        "choice": lambda values: tune.choice(list(values)),
-        "log_uniform": lambda bounds: tune.loguniform(*bounds),
-        "uniform": lambda bounds: tune.uniform(*bounds),
-    }
-    ((kind, value),) = leaf.model_dump().items()
-    return kinds[kind](value)  # type: ignore[no-untyped-call]
-
-
-def _undotted(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Tune reads a dot in a name as nesting, so paths travel through it with slashes."""
-    return {key.replace("/", "."): value for key, value in values.items()}
-
-
-def _csv(trials: list[_Trial], leaves: list[str]) -> bytes:
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["trial", "score", "step", *leaves])
-    for trial in trials:
-        rows.writerow(
-            [trial.planned.run_key, trial.best.score, trial.best.step, *(trial.values[leaf] for leaf in leaves)]
+    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # Ctrl-C ends a sweep like all else
+    os.environ["TUNE_PRINT_ALL_TRIAL_ERRORS"] = "0"
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # errors are among the results
+    epochs = sum(phase.num_epochs for phase in shared.base.recipe.phases)
+    search = optuna_search(sweep, left, goal) if sweep.sampler == "optuna" else random_search(sweep, left)
+    scratch = shared.folder / "ray"
+    shutil.rmtree(scratch, ignore_errors=True)
+    with bar(f"{shared.name} (epochs)", sweep.num_trials * epochs) as show:
+        deadline = Deadline(seconds)
+        watch = Watch(
+            shared.folder,
+            deadline,
+            goal,
+            epochs=epochs,
+            done=sweep.num_trials - left.num_trials,
+            best=next((one.best.score for one in left.ended if one.best), None),
+            show=show,
         )
-    return text.getvalue().encode()
+        tune.run(
+            tune.with_resources(trial, {marker: SLOTS // at_once / SLOTS}),
+            **search,
+            scheduler=build_scheduler(sweep, goal, epochs, left.ended, has_room=at_once >= left.num_trials),
+            max_concurrent_trials=at_once if sweep.sampler == "optuna" else None,
+            stop=deadline,
+            callbacks=[watch],
+            storage_path=str(scratch),
+            name="trials",
+            trial_dirname_creator=lambda trial: trial.trial_id,
+            verbose=0,
+            raise_on_failed_trial=False,
+        )
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _tell_ends(shared: Shared, outcomes: Sequence[Outcome]) -> None:
+    """Name the trials that failed, and end in MLflow those that Tune ended: they may have had no time for it."""
+    for one in outcomes:
+        if one.status == "failed":
+            print(f"{shared.name}: trial {one.entry.run_key} failed: {one.entry.error}", file=sys.stderr)
+    early = [one for one in outcomes if one.status == "stopped early"]
+    for one in early:
+        if not (one.planned.run_dir / "ended.json").exists():
+            note_end(one.planned.run_dir, "KILLED")
+    if (uri := shared.params.tracking.mlflow_uri) is None:
+        return
+    try:
+        for one in early:
+            tracked = tracked_run(one.planned, shared.params, parent=shared.parent)
+            Mirror(uri, replace(tracked, tags={**tracked.tags, "stopped_early": "true"}), one.planned.run_dir).send()
+    except Exception as error:  # whatever it is: the results are in their files
+        log.warning("MLflow at %s lacks the end of some trials: %s", uri, first_line(error))

@@ -22,9 +22,9 @@ def forget_stop(run_dir: Path) -> None:
 
 @contextmanager
 def stopped_by_sigterm(run_dir: Path) -> Iterator[None]:
-    """Make a SIGTERM to this process ask the run to save and stop while the block runs; a second one ends it at once.
+    """Make a SIGTERM to this process ask the run to save and stop while the block runs.
 
-    Elsewhere than in the main thread, where signals cannot be heard, the block just runs.
+    Further ones ask for the same: many programs send it to a process and to its group at once. Elsewhere than in the main thread, where signals cannot be heard, the block just runs.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -32,7 +32,6 @@ def stopped_by_sigterm(run_dir: Path) -> Iterator[None]:
 
     def ask(_signal: int, _frame: FrameType | None) -> None:
         (run_dir / "stop").touch()
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     before = signal.signal(signal.SIGTERM, ask)
     try:

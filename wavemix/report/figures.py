@@ -9,7 +9,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from io import BytesIO
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -95,7 +95,8 @@ def draw_confusion(confusion: Confusion, *, in_per_cent: bool = False) -> Figure
 
 
 def draw_trials(sweep: Sweep) -> Figure:
-    """The trials' score against each searched parameter, one panel a parameter; the best trial is filled."""
+    """The trials' score against each searched parameter, one panel a parameter; the best trial is a filled diamond, and
+    those that were stopped early are crosses."""
     scored = [trial for trial in sweep.trials if trial.scored]
     names: tuple[str | None, ...] = sweep.parameters
     columns = min(2, max(1, len(names)))
@@ -216,10 +217,16 @@ def _draw_parameter(axes: Axes, name: str | None, trials: Sequence[Trial]) -> No
         axes.set_xticks(sorted(set(places)), [f"{place:g}" for place in sorted(set(places))])
     else:
         axes.xaxis.set_major_locator(MaxNLocator(4))
-    scores = [trial.score for trial in trials if trial.score is not None]
-    axes.plot(places[1:], scores[1:], "o", color=PALETTE["muted"], markerfacecolor="none", markersize=4)
-    axes.plot(places[:1], scores[:1], "D", color=PALETTE["accent"], markersize=5.5)
+    points = list(zip(places, trials, strict=True))
+    others, hollow = points[1:], {"color": PALETTE["muted"], "markerfacecolor": "none", "markersize": 4}
+    _mark(axes, [point for point in others if not point[1].stopped_early], "o", **hollow)
+    _mark(axes, [point for point in others if point[1].stopped_early], "x", **hollow)
+    _mark(axes, points[:1], "D", color=PALETTE["accent"], markersize=5.5)
     axes.set_xlabel(_shorten(name or "rank", 34))
+
+
+def _mark(axes: Axes, points: Sequence[tuple[float, Trial]], mark: str, **look: Any) -> None:
+    axes.plot([place for place, _ in points], [trial.score or 0.0 for _, trial in points], mark, **look)
 
 
 def _tick_powers(axis: Axis) -> None:

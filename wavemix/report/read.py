@@ -73,14 +73,18 @@ def read_sweep(folder: Path) -> Sweep:
         DataError: If trials.csv is missing or a file is damaged.
     """
     path = folder / "trials.csv"
-    columns, rows = read_csv(path, ["trial", "score", "step"])
-    parameters = tuple(name for name in columns if name not in ("trial", "score", "step"))
+    told = ["trial", "status", "score", "step", "epochs", "from"]
+    columns, rows = read_csv(path, told)
+    parameters = tuple(name for name in columns if name not in told)
     trials = [
         Trial(
             name=row["trial"],
+            status=row["status"],
             score=number(row["score"], "score", path) if row["score"] else None,
             step=whole(row["step"], "step", path) if row["step"] else None,
+            epochs=number(row["epochs"], "epochs", path) if row["epochs"] else None,
             parameters={name: row[name] for name in parameters},
+            source=row["from"],
         )
         for row in rows
     ]

@@ -157,17 +157,24 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Trial:
-    """One trial of a sweep; score is None (or nan) where it ended before its first evaluation."""
+    """One trial of a sweep; score is None (or nan) where it ended before its first evaluation, or failed."""
 
     name: str
+    status: str  # finished, stopped early or failed
     score: float | None
-    step: int | None
+    step: int | None  # that reached the score
+    epochs: float | None  # that were done
     parameters: Mapping[str, str]
+    source: str = ""  # the trial from whose checkpoint it went on
 
     @property
     def scored(self) -> bool:
         """Whether there is a finite score to rank it by."""
         return self.score is not None and math.isfinite(self.score)
+
+    @property
+    def stopped_early(self) -> bool:
+        return self.status == "stopped early"
 
 
 @dataclass(frozen=True)
@@ -178,6 +185,11 @@ class Sweep:
     parameters: tuple[str, ...]
     trials: tuple[Trial, ...]
     best: str  # best.yaml as text, "" if there is none
+
+    @property
+    def is_population(self) -> bool:
+        """Whether some trials went on from the checkpoints of others."""
+        return any(trial.source for trial in self.trials)
 
 
 @dataclass(frozen=True)
