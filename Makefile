@@ -31,7 +31,8 @@ cluster-demo: setup
 	@python -m infra.two_hosts
 
 test: setup
-	pytest
+	@# Two at a time: most of the minutes go into waiting for processes to start.
+	pytest -n 2 --dist loadfile
 
 check: setup
 	ruff check .

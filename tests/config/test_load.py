@@ -95,6 +95,14 @@ MISTAKES: dict[str, tuple[Change, str]] = {
         lambda tree: tree["launch"].update(num_workers=2.5),
         "launch.num_workers: found 2.5, allowed: a valid integer",
     ),
+    "bounds the wrong way round": (
+        lambda tree: tree["launch"].update(num_workers={"max": 2, "min": 3}),
+        "launch.num_workers: found {'max': 2, 'min': 3}, allowed: min not above max",
+    ),
+    "a bound that is missing": (
+        lambda tree: tree["launch"].update(num_workers={"min": 3}),
+        "launch.num_workers.max: missing; it has no default and must be given",
+    ),
     "a truth value for a count": (
         lambda tree: tree["launch"].update(num_workers=True),
         "launch.num_workers: found True, allowed: a valid integer",

@@ -81,7 +81,7 @@ def test_a_sigterm_to_torchrun_saves_at_once_and_the_run_goes_on_in_the_middle_o
 
 def test_an_error_of_our_own_is_told_once_and_not_tried_again(project: Project) -> None:
     # A rate that drives the weights out of all bounds in the first steps.
-    command = ["python", "-m", "pipelines.train", "digits", "--set", "experiments.digits.recipe.phases.0.lr=1.0e30"]
+    command = ["python", "-m", "pipelines.train", "digits", "--set", "experiments.digits.recipe.phases.0.lr=1.0e+30"]
     said = project.run(*command, fails=True).stderr
     assert "error: the gradient was not finite in 3 steps in a row, up to step " in said
     assert "lower the learning rate of this phase (recipe.phases)" in said

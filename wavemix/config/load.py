@@ -193,7 +193,7 @@ def _is_above(loc: tuple[int | str, ...], other: tuple[int | str, ...]) -> bool:
 
 def _line(details: ErrorDetails, tree: Any) -> str:
     """``experiments.digits.recipe.global_batch: found '64', allowed: a valid integer``."""
-    path = _yaml_path(details["loc"], tree)
+    path = _yaml_path(details["loc"], tree, is_there=details["type"] != "missing")
     if details["type"] == "missing":
         return f"{path}: missing; it has no default and must be given"
     if details["type"] == "extra_forbidden":
@@ -214,14 +214,17 @@ def _line(details: ErrorDetails, tree: Any) -> str:
     return line
 
 
-def _yaml_path(location: tuple[int | str, ...], tree: Any) -> str:
-    """The path as the user wrote it: pydantic adds names of union members, which stand in no YAML file."""
+def _yaml_path(location: tuple[int | str, ...], tree: Any, *, is_there: bool) -> str:
+    """The path as the user wrote it: pydantic adds names of union members, which stand in no YAML file.
+
+    ``is_there``: whether the last part of the path, too, stands in the file if it is none of them.
+    """
     parts: list[str] = []
     for index, part in enumerate(location):
         if isinstance(tree, dict | list) and part in (tree if isinstance(tree, dict) else range(len(tree))):
             tree = tree[part]  # type: ignore[index]
-        elif index < len(location) - 1 or (parts and part == parts[-1]):
-            continue  # the name of a union member, which may be that of its key
+        elif index < len(location) - 1 or is_there:
+            continue  # the name of a union member
         parts.append(str(part))
     return ".".join(parts)
 

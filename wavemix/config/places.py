@@ -5,7 +5,7 @@ It starts nothing and connects to nothing.
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from wavemix.config.section import NonNegativeFloat, PositiveFloat, PositiveInt, Section
 
@@ -23,12 +23,22 @@ class Elastic(Section):
         return self
 
 
+def _number_or_bounds(workers: object) -> str:
+    """So that a mistake is told once, not for both forms."""
+    return "bounds" if isinstance(workers, dict | Elastic) else "number"
+
+
+Workers = Annotated[
+    Annotated[PositiveInt, Tag("number")] | Annotated[Elastic, Tag("bounds")], Discriminator(_number_or_bounds)
+]
+
+
 class Launch(Section):
     """Which processes train, and which write shards.
 
     ``address`` is that of a Ray cluster; null starts a Ray on this machine for training, and writes shards in
     ``prepare_workers`` plain processes (null: as many as there are cores). ``jobs`` is the address of a cluster's job
-    server (``http://head:8265``), to which the stages train, tune and evaluate are then sent, where Ray is the launcher.
+    server (``http://head:8265``), to which the stages train, tune and evaluate are sent where Ray is the launcher.
 
     ``num_workers``: a number, or ``{min, max}``; each worker has so many ``cpus_per_worker``, a GPU or none, so much
         ``memory_gb_per_worker`` (null: Ray does not count it), and ``resources_per_worker`` of the cluster's own kinds.
@@ -42,7 +52,7 @@ class Launch(Section):
     """
 
     launcher: Literal["ray", "local"]
-    num_workers: PositiveInt | Elastic
+    num_workers: Workers
     cpus_per_worker: PositiveInt = 1
     gpus_per_worker: Annotated[int, Field(ge=0, le=1)] = 0
     memory_gb_per_worker: PositiveFloat | None = None
