@@ -16,7 +16,9 @@ from pathlib import Path
 
 import psutil
 
-SCRATCH, NAMESPACES = Path("/tmp"), Path("/run/netns")
+SCRATCH = Path("/tmp")
+NAMESPACES = Path("/run/netns")
+"""Where the command ip keeps them."""
 
 CABLE = "wmx0"
 """The name of the network interface, on either host."""
@@ -138,7 +140,7 @@ def leftovers() -> list[int]:
 def remove(run: int) -> None:
     """Kill and remove what a run has left."""
     folder = SCRATCH / f"wmx-{run}"
-    namespaces = [f"wmx-{name}-{run}" for name in "ab"]
+    namespaces = [name for name in (f"wmx-a-{run}", f"wmx-b-{run}") if (NAMESPACES / name).exists()]
     _kill({*_pids_that_name(folder), *(pid for namespace in namespaces for pid in _pids_in(namespace))})
     for namespace in namespaces:
         _delete(namespace)

@@ -4,6 +4,7 @@ It knows commands, ports and when something is up, and nothing of what is traine
 """
 
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -36,11 +37,12 @@ class ClusterError(Exception):
 
 
 def environment(scratch: Path) -> Environment:
-    """For every process of the cluster: one token for all, no telemetry, and none of this shell's settings."""
+    """For every process of the cluster: one token for all, no telemetry, and of this shell's settings neither those of
+    other clusters nor proxies, which know nothing of these hosts."""
     token = scratch / "token"
     token.touch(mode=0o600)
     token.write_text(secrets.token_hex(32))
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "MLFLOW_"))}
+    kept = {name: value for name, value in os.environ.items() if not re.match(r"RAY_|MLFLOW_|.*_proxy$", name, re.I)}
     return {
         **kept,
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",

@@ -29,5 +29,9 @@ class WorkersError(TrainingError):
     """Workers failed more often than they are started again."""
 
 
+class GivenUpError(WaveMixError):
+    """Another attempt of the same run has begun; whoever meets this ends, and the other goes on."""
+
+
 class StoppedError(WaveMixError):
     """Training was asked to stop before its end, and has saved where it is; programs exit with 143, as of a SIGTERM."""

@@ -86,3 +86,17 @@ def test_a_file_system_that_was_away_for_a_while_costs_the_rows_of_that_while(
     assert len(caplog.records) == 1
     steps = [row["step"] for row in read_rows(path)]
     assert steps == list(range(1, len(steps) + 1))
+
+
+def test_a_node_whose_work_was_begun_anew_elsewhere_writes_no_more(tmp_path: Path) -> None:
+    mine = threading.Event()
+    mine.set()
+    with sampled_system(tmp_path, "node-0", every_seconds=0.05, may_write=mine.is_set):
+        until = time.monotonic() + 60
+        while not list(read_rows(tmp_path / "system-node-0.jsonl")):
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        mine.clear()
+        time.sleep(0.2)
+        before = (tmp_path / "system-node-0.jsonl").read_bytes()
+    assert (tmp_path / "system-node-0.jsonl").read_bytes() == before

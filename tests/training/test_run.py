@@ -14,7 +14,7 @@ import torch
 from factories.shades import MODEL, SECTION, Changed, Stopped, hidden, recipe_of, run, task_of, written
 from wavemix.config import Recipe
 from wavemix.data import Manifest, read_manifest
-from wavemix.errors import DataError, TrainingError
+from wavemix.errors import DataError, GivenUpError, TrainingError
 from wavemix.tracking import read_rows
 from wavemix.training.checkpoint import (
     AVERAGE,
@@ -255,7 +255,7 @@ def test_an_attempt_that_was_given_up_writes_no_more(manifest: Manifest, tmp_pat
         Fence(tmp_path / "run")
         return Request.SAVE
 
-    with pytest.raises(TrainingError, match=r"another attempt of this run has begun; this one ends itself"):
+    with pytest.raises(GivenUpError, match=r"another attempt of this run has begun; this one ends itself"):
         run(TASK, recipe(), manifest, tmp_path / "run", asked=taken_over)
     assert checkpoints(tmp_path / "run" / "checkpoints") == []
 

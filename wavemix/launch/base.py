@@ -14,6 +14,7 @@ from wavemix.data import read_manifest
 from wavemix.launch.stop import is_asked_to_stop
 from wavemix.tasks import TASKS
 from wavemix.tracking import sampled_system
+from wavemix.training.fence import Fence
 from wavemix.training.loop import Report
 from wavemix.training.requests import Request
 from wavemix.training.run import Runtime, train
@@ -66,6 +67,8 @@ def work(job: Job, runtime: Runtime, *, node: str | None) -> None:
     experiment = job.experiment
     task = TASKS[experiment.task.name](experiment.task, manifest.classes)
 
+    fence = Fence(job.run_dir)
+
     def run() -> None:
         train(
             task,
@@ -76,6 +79,7 @@ def work(job: Job, runtime: Runtime, *, node: str | None) -> None:
             runtime=runtime,
             start=job.start,
             resume_from=job.resume_from,
+            fence=fence,
             loader_workers=job.loader_workers,
         )
 
@@ -88,5 +92,6 @@ def work(job: Job, runtime: Runtime, *, node: str | None) -> None:
         every_seconds=job.system_every_seconds,
         cpu_watts=job.cpu_watts,
         gpus=runtime.device.type == "cuda",
+        may_write=fence.holds,
     ):
         run()

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from wavemix.errors import TrainingError
 
@@ -50,8 +51,8 @@ def ray_session(address: str | None, *, num_cpus: int) -> Iterator[None]:
             os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # nobody takes this machine away
         _probe(address)
         try:
-            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
-        except Exception as error:  # Ray raises bare ones, too, as when the machine is too busy for it to start in time
+            _init(address, own)
+        except Exception as error:  # Ray raises bare ones, too
             where = f"the cluster at {address}" if address else "a Ray on this machine"
             raise TrainingError(f"cannot use {where}: {str(error).strip().splitlines()[0]}") from error
         try:
@@ -60,6 +61,21 @@ def ray_session(address: str | None, *, num_cpus: int) -> Iterator[None]:
             ray.shutdown()
             if os.environ.get("RAY_AUTH_TOKEN_PATH", "").startswith(private):
                 del os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN_PATH"]
+
+
+def _init(address: str | None, own: dict[str, Any]) -> None:
+    """Ray's own start, and once more where a busy machine was too slow for it: it gives up after 30 seconds."""
+    import ray  # noqa: PLC0415
+
+    for last in (False, True):
+        try:
+            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
+        except Exception as error:
+            if last or "timed out during startup" not in str(error):
+                raise
+            ray.shutdown()
+        else:
+            return
 
 
 def _probe(address: str | None) -> None:

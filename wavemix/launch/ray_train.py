@@ -9,7 +9,7 @@ from typing import Any
 
 from wavemix import errors
 from wavemix.config import Elastic, Launch
-from wavemix.errors import OutOfMemoryError, TrainingError, WaveMixError, WorkersError
+from wavemix.errors import GivenUpError, OutOfMemoryError, TrainingError, WaveMixError, WorkersError
 from wavemix.files import write_aside
 from wavemix.launch.base import Job, runtime_of, work
 from wavemix.launch.ray_session import ray_session
@@ -154,8 +154,8 @@ def _worker(config: dict[str, Any]) -> None:
     runtime = runtime_of(job, config["settings"], ray.train.torch.get_device(), report, asked)
     try:
         work(job, runtime, node=node)
-    except OutOfMemoryError:
-        raise  # which may be another program's doing, and over by now
+    except (OutOfMemoryError, GivenUpError):
+        raise  # the one may be another program's doing, and over by now; of the other another attempt knows nothing
     except WaveMixError as error:
         write_aside(job.run_dir / FAILED, json.dumps([type(error).__name__, str(error)]).encode())
         raise

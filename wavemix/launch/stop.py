@@ -15,6 +15,10 @@ def is_asked_to_stop(run_dir: Path) -> bool:
     return (run_dir / "stop").exists()
 
 
+def ask_to_stop(run_dir: Path) -> None:
+    (run_dir / "stop").touch()
+
+
 def forget_stop(run_dir: Path) -> None:
     """To be called by one process, before others look."""
     (run_dir / "stop").unlink(missing_ok=True)
@@ -24,14 +28,15 @@ def forget_stop(run_dir: Path) -> None:
 def stopped_by_sigterm(run_dir: Path) -> Iterator[None]:
     """Make a SIGTERM to this process ask the run to save and stop while the block runs.
 
-    Further ones ask for the same: many programs send it to a process and to its group at once. Elsewhere than in the main thread, where signals cannot be heard, the block just runs.
+    Further ones ask for the same: many programs send it to a process and to its group at once. Elsewhere than in the
+    main thread, where signals cannot be heard, the block just runs.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def ask(_signal: int, _frame: FrameType | None) -> None:
-        (run_dir / "stop").touch()
+        ask_to_stop(run_dir)
 
     before = signal.signal(signal.SIGTERM, ask)
     try:

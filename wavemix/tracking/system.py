@@ -22,7 +22,13 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def sampled_system(
-    folder: Path, node: str, *, every_seconds: float, cpu_watts: float | None = None, gpus: bool = True
+    folder: Path,
+    node: str,
+    *,
+    every_seconds: float,
+    cpu_watts: float | None = None,
+    gpus: bool = True,
+    may_write: Callable[[], bool] = lambda: True,
 ) -> Iterator[None]:
     """Append a row to ``<folder>/system-<node>.jsonl`` every so often, and one at the end, while the block runs.
 
@@ -34,13 +40,15 @@ def sampled_system(
         every_seconds: Between two rows.
         cpu_watts: What the node's processors draw at full load; for an estimate where they have no meter.
         gpus: Whether it trains on those that it may use.
+        may_write: Asked before each row; once it says no, another process writes the file.
     """
     stop = threading.Event()
 
     def start() -> _Sampler:
         return _Sampler(folder / f"system-{node}.jsonl", node, cpu_watts, gpus)
 
-    thread = threading.Thread(target=_sample, args=(start, every_seconds, stop), name="system-sampler", daemon=True)
+    told = (start, every_seconds, stop, may_write)
+    thread = threading.Thread(target=_sample, args=told, name="system-sampler", daemon=True)
     thread.start()
     try:
         yield
@@ -49,11 +57,15 @@ def sampled_system(
         thread.join(10)  # a GPU that fell off the bus may never answer
 
 
-def _sample(start: Callable[[], "_Sampler"], every_seconds: float, stop: threading.Event) -> None:
+def _sample(
+    start: Callable[[], "_Sampler"], every_seconds: float, stop: threading.Event, may_write: Callable[[], bool]
+) -> None:
     told, ending = False, False
     sampler: _Sampler | None = None
     while True:
         try:
+            if not may_write():
+                return
             if sampler is None:
                 sampler = start()
             else:

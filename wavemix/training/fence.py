@@ -8,7 +8,7 @@ import uuid
 from pathlib import Path
 
 from wavemix.distributed import barrier, from_first_rank, rank
-from wavemix.errors import TrainingError
+from wavemix.errors import GivenUpError
 from wavemix.files import write_aside
 
 
@@ -19,6 +19,7 @@ class Fence:
         self._path = run_dir / "attempt"
         self._token = from_first_rank(uuid.uuid4().hex)
         if rank() == 0:
+            run_dir.mkdir(parents=True, exist_ok=True)
             write_aside(self._path, self._token.encode())
         barrier()
 
@@ -29,7 +30,7 @@ class Fence:
         """To be called before writing.
 
         Raises:
-            TrainingError: A later attempt has claimed the folder.
+            GivenUpError: A later attempt has claimed the folder.
         """
         if not self.holds():
-            raise TrainingError(f"{self._path.parent}: another attempt of this run has begun; this one ends itself")
+            raise GivenUpError(f"{self._path.parent}: another attempt of this run has begun; this one ends itself")

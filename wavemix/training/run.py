@@ -74,23 +74,24 @@ def train(
     runtime: Runtime,
     start: Path | None = None,
     resume_from: Path | None = None,
+    fence: Fence | None = None,
     loader_workers: int = 0,
 ) -> None:
     """Train, or go on training, in ``run_dir``: ``checkpoints/`` and ``metrics.jsonl`` are there afterwards, and
     ``faults.jsonl`` if anything went wrong. It returns early where it is asked to stop.
 
     Every rank calls it; ``run_dir`` must be the same folder for all of them, as must be ``start``, a safetensors file
-    with weights to start from, and ``resume_from``, another run's checkpoint to go on from by this recipe.
+    with weights to start from, and ``resume_from``, another run's checkpoint to go on from by this recipe. ``fence``:
+    made by whoever else writes to the folder (None: nobody does).
     """
     clock, device, checkpoints = Clock(), runtime.device, run_dir / "checkpoints"
 
     def tell(kind: str, text: str) -> None:
         append_row(run_dir / "faults.jsonl", {"time": time.time(), "rank": rank(), "kind": kind, "text": text})
 
-    run_dir.mkdir(parents=True, exist_ok=True)
+    fence = fence or Fence(run_dir)
     copies = Copies(runtime.remote) if runtime.remote and rank() == 0 else None
     stacks = run_dir / f"stacks-rank-{rank()}.txt"
-    fence = Fence(run_dir)
     own = _newest(checkpoints, runtime.remote)  # may have to be fetched, for longer than a hang
     with _waited_for(copies), watchdog(clock, runtime.hang_seconds, stacks, partial(tell, "hang")):
         deal = Deal(manifest.num_samples("train"), recipe.global_batch, rank(), world_size(), recipe.tail)
