@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -169,15 +170,16 @@ def test_a_run_goes_on_from_a_checkpoint_set_aside_that_its_own_run_has_dropped(
     assert rates == {0.001}
 
 
-def test_only_the_newest_checkpoints_set_aside_are_kept(tmp_path: Path) -> None:
-    for step in range(5):
+def test_a_checkpoint_set_aside_is_dropped_when_it_is_old(tmp_path: Path) -> None:
+    for step in range(3):
         made = tmp_path / "run" / f"step-{step:08d}"
         made.mkdir(parents=True)
         (made / "meta.json").write_text(str(step))
-        set_aside(made, tmp_path / "aside")
-    kept = sorted(path.name for path in (tmp_path / "aside").iterdir())
-    assert kept == [f"step-{step:08d}" for step in (2, 3, 4)]
-    assert (tmp_path / "aside" / kept[-1] / "meta.json").read_text() == "4"
+        aside = set_aside(made, tmp_path / "aside")
+        assert (aside / "meta.json").read_text() == str(step)
+        if step == 0:
+            os.utime(aside, (0, 0))
+    assert sorted(path.name for path in (tmp_path / "aside").iterdir()) == ["step-00000001", "step-00000002"]
 
 
 def test_a_population_writes_that_its_last_values_are_not_the_whole_story(params_of: Any, tmp_path: Path) -> None:

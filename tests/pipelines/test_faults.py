@@ -1,10 +1,8 @@
 """Training that is stopped, hangs, or is told of errors of its own: what it says, and that nothing of it is lost."""
 
 import json
-import os
 import signal
 import time
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -16,7 +14,8 @@ Project = Any  # tests/pipelines/conftest.py
 
 
 def faults(project: Project) -> list[dict[str, Any]]:
-    return [json.loads(line) for path in project.folder.glob("runs/*/faults.jsonl") for line in path.open()]
+    texts = [path.read_text() for path in project.folder.glob("runs/*/faults.jsonl")]
+    return [json.loads(line) for text in texts for line in text.splitlines()]
 
 
 def workers_of(process: Any) -> list[psutil.Process]:
@@ -86,5 +85,4 @@ def test_an_error_of_our_own_is_told_once_and_not_tried_again(project: Project) 
     assert "error: the gradient was not finite in 3 steps in a row, up to step " in said
     assert "lower the learning rate of this phase (recipe.phases)" in said
     assert "Traceback" not in said
-    attempts = [Path(path) for path in project.folder.glob("runs/*/ray/*")]
-    assert attempts, os.listdir(project.folder)
+    assert "restarts" not in said

@@ -25,7 +25,7 @@ Project = Any  # tests/pipelines/conftest.py
 
 LR = "recipe.phases.0.lr"
 DECAY = "recipe.phases.0.weight_decay"
-GOOD, FAIR, POOR, BROKEN = 1.0e-2, 3.0e-3, 1.0e-6, 1.0e38
+FAIR, GOOD, POOR, BROKEN = 1.0e-3, 1.0e-2, 1.0e-6, 1.0e30
 
 
 def write_sweep(project: Project, **sweep: Any) -> None:
@@ -63,7 +63,7 @@ def test_a_sweep_that_was_killed_goes_on_with_what_had_not_ended(project: Projec
         project,
         num_trials=4,
         seed=38,  # draws them in this order
-        space={LR: {"choice": [GOOD, FAIR, POOR, BROKEN]}},
+        space={LR: {"choice": [FAIR, GOOD, POOR, BROKEN]}},
         scheduler={"kind": "asha", "grace_epochs": 2, "reduction_factor": 2},
         max_concurrent=1,
     )
@@ -78,7 +78,7 @@ def test_a_sweep_that_was_killed_goes_on_with_what_had_not_ended(project: Projec
     project.kill(process)
     before = entries(project)
     first, second = sorted(before.values(), key=lambda entry: entry["started"])
-    assert [first["values"], second["values"]] == [{LR: GOOD}, {LR: FAIR}]
+    assert [first["values"], second["values"]] == [{LR: FAIR}, {LR: GOOD}]
     assert first["ended"]
     assert not second["ended"]
     untouched = (project.folder / "runs" / first["run_key"] / "metrics.jsonl").stat().st_mtime_ns
@@ -95,7 +95,7 @@ def test_a_sweep_that_was_killed_goes_on_with_what_had_not_ended(project: Projec
     assert scores == sorted(scores, reverse=True)
     assert rows[BROKEN]["score"] == ""
     assert f"trials: trial {rows[BROKEN]['trial']} failed: TrainingError: the gradient was not finite" in done.stderr
-    assert float(rows[POOR]["epochs"]) < 8 == float(rows[FAIR]["epochs"])
+    assert float(rows[POOR]["epochs"]) < 8 == float(rows[GOOD]["epochs"])
     # The first was not done again, and the second went on from its checkpoint.
     assert (project.folder / "runs" / first["run_key"] / "metrics.jsonl").stat().st_mtime_ns == untouched
     continued = (project.folder / "runs" / second["run_key"] / "faults.jsonl").read_text()

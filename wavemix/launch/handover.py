@@ -6,21 +6,23 @@ It knows no trial: whoever sets one aside tells the other where it is.
 import contextlib
 import os
 import shutil
+import time
 from pathlib import Path
 
-KEPT = 3  # of a run: another one reads its checkpoint within seconds, and the next is set aside epochs later
+KEPT_SECONDS = 3600.0  # until another run has started and read it
 
 
 def set_aside(checkpoint: Path, root: Path) -> Path:
-    """A folder under ``root`` with the checkpoint's files, whole or absent; all but the newest there are deleted."""
+    """A folder under ``root`` with the checkpoint's files, whole or absent; those there that are old are deleted."""
     final = root / checkpoint.name
     if not final.exists():
         aside = root / f".{checkpoint.name}.partial"
         shutil.rmtree(aside, ignore_errors=True)
         shutil.copytree(checkpoint, aside, copy_function=_link)
         aside.rename(final)
-    for old in sorted(root.glob("step-*"))[:-KEPT]:
-        shutil.rmtree(old)
+    for other in root.glob("step-*"):
+        if other != final and time.time() - other.stat().st_mtime > KEPT_SECONDS:
+            shutil.rmtree(other)
     return final
 
 

@@ -35,8 +35,19 @@ DECIDES_NUMBERS = (
 )
 """The code whose change makes another result, relative to the package; dvc.yaml's train stage depends on the same."""
 
-DECIDES_NOTHING = ("models/count.py", "models/fuse.py", "models/zoo", "training/serving.py")
-"""Code below the above that describes or deploys networks, and is left out here and by .dvcignore."""
+DECIDES_NOTHING = (
+    "models/count.py",
+    "models/fuse.py",
+    "models/zoo",
+    "training/clock.py",
+    "training/copies.py",
+    "training/fence.py",
+    "training/requests.py",
+    "training/serving.py",
+    "training/store.py",
+    "training/watchdog.py",
+)
+"""Code below the above that describes or deploys networks, or keeps runs alive; left out here and by .dvcignore."""
 
 
 def code_version() -> str:

@@ -12,7 +12,7 @@ from ray.tune.schedulers import PopulationBasedTraining, TrialScheduler
 from wavemix.config import Pbt, Sweep
 from wavemix.launch.draw import change
 from wavemix.launch.evaluations import EPOCH, SCORE
-from wavemix.launch.ray_trial import decoded, encoded
+from wavemix.launch.ray_search import decoded, encoded
 from wavemix.tasks import Goal
 
 

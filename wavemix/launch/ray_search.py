@@ -13,7 +13,6 @@ from wavemix.config import Asha, Pbt, Sweep
 from wavemix.config.sweeps import Choice, Drawn, LogUniform
 from wavemix.launch.draw import Values, draw
 from wavemix.launch.evaluations import BEST, EPOCH, Evaluations
-from wavemix.launch.ray_trial import encoded
 from wavemix.launch.sweep import Outcome, is_open
 from wavemix.tasks import Goal
 
@@ -29,6 +28,15 @@ class Left:
     @property
     def num_trials(self) -> int:
         return len(self.opened) + self.undrawn
+
+
+def encoded(values: Values) -> Values:
+    """Tune reads a dot in a name as nesting, so paths travel through it with colons."""
+    return {leaf.replace(".", ":"): value for leaf, value in values.items()}
+
+
+def decoded(values: Values) -> Values:
+    return {leaf.replace(":", "."): value for leaf, value in values.items()}
 
 
 def left_of(sweep: Sweep, outcomes: Sequence[Outcome]) -> Left:

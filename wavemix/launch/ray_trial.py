@@ -3,140 +3,112 @@ tells Tune. What is drawn, and which trial ends early, is decided elsewhere.
 
 Tune hears of an evaluation once a checkpoint covers it, so that a trial which it ends can be gone on with; and a trial
 that goes on tells again what its run has done, so that Tune judges it as if it had never been interrupted.
+
+Imported once Ray's settings are made: Ray reads them when it is imported.
 """
 
 import json
-import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wavemix.config import Experiment, Params, changed_experiment
-from wavemix.errors import CheckpointError
+from ray.tune import Trainable
+
+from wavemix.config import changed_experiment
+from wavemix.errors import CheckpointError, StoppedError
 from wavemix.launch import ray_train
-from wavemix.launch.draw import Values
-from wavemix.launch.evaluations import Evaluations
+from wavemix.launch.evaluations import Evaluation, Evaluations
 from wavemix.launch.experiment import Planned, job_of, plan, prepare_start, tracked_run
 from wavemix.launch.handover import set_aside
+from wavemix.launch.ray_search import decoded
 from wavemix.launch.record import recorded
-from wavemix.launch.sweep import Entry, begin_entry, end_entry
-from wavemix.tasks import Goal
-from wavemix.tracking.mlflow import Tracked
+from wavemix.launch.stop import ask_to_stop
+from wavemix.launch.sweep import Entry, Shared, begin_entry, end_entry
 from wavemix.training.checkpoint import checkpoints
 
 LOOK_EVERY_SECONDS = 0.5
+NOTE = "note.json"
 
 
-@dataclass(frozen=True)
-class Shared:
-    """What all trials of a sweep have in common. ``folder`` is the sweep's, ``params`` those of a trial."""
+class Trial(Trainable):  # type: ignore[misc]
+    """A run, evaluation by evaluation. What Tune takes for its checkpoint is a note that names one of the run's own."""
 
-    params: Params
-    name: str
-    base: Experiment
-    goal: Goal
-    folder: Path
-    parent: Tracked
-    hand_over_every: int | None  # epochs; None where no trial goes on from another one's checkpoint
-
-
-def encoded(values: Values) -> Values:
-    """Tune reads a dot in a name as nesting, so paths travel through it with colons."""
-    return {leaf.replace(".", ":"): value for leaf, value in values.items()}
-
-
-def decoded(values: Values) -> Values:
-    return {leaf.replace(":", "."): value for leaf, value in values.items()}
-
-
-def run_trial(config: Mapping[str, Any], shared: Shared) -> None:
-    """Train, or go on, and tell Tune every evaluation; note an error, and raise it.
-
-    Args:
-        config: Its ``start`` has ``values``, by encoded paths, and may have ``resume_from``, another run's checkpoint.
-        shared: What is the same for all trials.
-    """
-    from ray import tune  # noqa: PLC0415
-
-    trial = tune.get_context().get_trial_id()
-    try:
+    def setup(self, config: Mapping[str, Any], shared: Shared) -> None:
         start = config["start"]
-        values, resume_from = decoded(start["values"]), _resume_from(start.get("resume_from"), trial)
-        experiment = changed_experiment(shared.base, values, f"sweeps.{shared.name}.space")
-        planned = plan(shared.params, shared.name, experiment, resume_from=resume_from)
-        entry = Entry(planned.run_key, trial, time.time(), values, str(resume_from) if resume_from else None)
+        self._shared, self._values = shared, decoded(start["values"])
+        self._resume_from: str | None = start.get("resume_from")
+        self._training: Future[None] | None = None
+        self._waiting: deque[Evaluation] = deque()
+        self._last: Evaluation
+
+    def load_checkpoint(self, checkpoint_dir: str) -> None:
+        """Take a note: of this trial, which was only paused, or of another one that its run is to go on from."""
+        note = json.loads((Path(checkpoint_dir) / NOTE).read_text())
+        self._resume_from = note["resume_from"] if note["trial"] == self.trial_id else note["checkpoint"]
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        newest = checkpoints(self._planned.checkpoints)[-1]
+        aside = set_aside(newest, self._shared.folder / "handed" / self._planned.run_key)
+        note = {"trial": self.trial_id, "resume_from": self._resume_from, "checkpoint": str(aside)}
+        (Path(checkpoint_dir) / NOTE).write_text(json.dumps(note))
+
+    def step(self) -> dict[str, Any]:
+        """Train to the next evaluation; note an error, and raise it."""
+        try:
+            if self._training is None:
+                self._planned = self._plan()
+                self._evaluations = Evaluations(self._planned, self._shared.goal)
+                self._training = _in_background(self._train)
+            while not self._waiting:
+                ended = self._training.done()
+                self._waiting += self._evaluations.new()
+                if ended and not self._waiting:
+                    self._training.result()
+                    return {**self._last._asdict(), "done": True}
+                wait_for([self._training], 0 if self._waiting else LOOK_EVERY_SECONDS)
+        except Exception as error:
+            text = " ".join(f"{type(error).__name__}: {error}".split())
+            end_entry(self._shared.folder, self.trial_id, "failed", text)
+            raise
+        self._last = self._waiting.popleft()
+        return self._last._asdict()
+
+    def cleanup(self) -> None:
+        """Let the run save and stop by itself: when this process ends, Ray does not free what its workers had."""
+        if self._training is not None:
+            while not self._training.done():
+                ask_to_stop(self._planned.run_dir)  # again and again: a training that only starts forgets it
+                wait_for([self._training], LOOK_EVERY_SECONDS)
+
+    def _plan(self) -> Planned:
+        shared, given = self._shared, Path(self._resume_from) if self._resume_from else None
+        if given and not given.exists():
+            raise CheckpointError(f"{given}: the checkpoint to go on from is gone")
+        experiment = changed_experiment(shared.base, self._values, f"sweeps.{shared.name}.space")
+        planned = plan(shared.params, shared.name, experiment, resume_from=given)
+        entry = Entry(planned.run_key, self.trial_id, time.time(), self._values, self._resume_from)
         begin_entry(shared.folder, entry)
-        _run(planned, entry, shared)
-    except Exception as error:
-        end_entry(shared.folder, trial, "failed", " ".join(f"{type(error).__name__}: {error}".split()))
-        raise
+        return planned
 
-
-def _run(planned: Planned, entry: Entry, shared: Shared) -> None:
-    tell = _teller(planned, entry, shared)
-    if not planned.is_finished():
+    def _train(self) -> None:
+        planned, params = self._planned, self._shared.params
+        if planned.is_finished():
+            return
         prepare_start(planned)
-        tracked = tracked_run(planned, shared.params, parent=shared.parent)
-        with recorded(tracked, planned.run_dir, shared.params.tracking):
-            job, settings = job_of(planned, shared.params), shared.params.launch
-            training = _in_background(lambda: ray_train.fit(job, settings, callbacks=[]))
-            while not training.done():
-                wait_for([training], LOOK_EVERY_SECONDS)
-                tell()
-            training.result()
-    tell()
-
-
-def _teller(planned: Planned, entry: Entry, shared: Shared) -> Callable[[], None]:
-    """A callable that tells Tune of new evaluations. It does not return from one by which Tune ends the trial.
-
-    Where trials hand over, a checkpoint is set aside for it every so many epochs, and Tune is given a note of the last.
-    """
-    from ray import tune  # noqa: PLC0415
-
-    evaluations, every = Evaluations(planned, shared.goal), shared.hand_over_every
-    aside: tuple[float, Path] | None = None
-
-    def tell() -> None:
-        nonlocal aside
-        for one in evaluations.new():
-            if every and one.epoch - (aside[0] if aside else 0) >= every:
-                root = shared.folder / "handed" / planned.run_key
-                aside = one.epoch, set_aside(checkpoints(planned.checkpoints)[-1], root)
-            if aside is None:
-                tune.report(one._asdict())
-                continue
-            with tempfile.TemporaryDirectory() as scratch:
-                note = {"trial": entry.trial, "began_with": entry.resume_from, "checkpoint": str(aside[1])}
-                (Path(scratch) / "note.json").write_text(json.dumps(note))
-                tune.report(one._asdict(), checkpoint=tune.Checkpoint.from_directory(scratch))
-
-    return tell
-
-
-def _resume_from(given: str | None, trial: str) -> Path | None:
-    """The other run's checkpoint that the trial's run begins with.
-
-    Tune hands over the last note: of this trial, if it was only paused, or of one that it is to go on from.
-    """
-    from ray import tune  # noqa: PLC0415
-
-    if handed := tune.get_checkpoint():
-        with handed.as_directory() as folder:
-            note = json.loads((Path(folder) / "note.json").read_text())
-        given = note["began_with"] if note["trial"] == trial else note["checkpoint"]
-    if given and not Path(given).exists():
-        raise CheckpointError(f"{given}: the checkpoint to go on from is gone")
-    return Path(given) if given else None
+        tracked = tracked_run(planned, params, parent=self._shared.parent)
+        with recorded(tracked, planned.run_dir, params.tracking):
+            ray_train.fit(job_of(planned, params), params.launch, callbacks=[])
+            if not planned.is_finished():
+                raise StoppedError("ended by the sweep")
 
 
 def _in_background(call: Callable[[], None]) -> Future[None]:
-    """A daemon thread, unlike an executor's: a trial that is ended early must not wait for it."""
+    """In a daemon thread, unlike an executor's: the process can end while it runs."""
     future: Future[None] = Future()
 
     def work() -> None:

@@ -12,19 +12,18 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from wavemix.config import Params, Pbt, Sweep, changed_experiment
+from wavemix.config import Params, Sweep, changed_experiment
 from wavemix.launch.capacity import trials_at_once
 from wavemix.launch.experiment import plan, tracked_run
 from wavemix.launch.progress import bar
 from wavemix.launch.ray_search import Left, build_scheduler, left_of, optuna_search, random_search
 from wavemix.launch.ray_session import ray_session
 from wavemix.launch.ray_train import _resources
-from wavemix.launch.ray_trial import Shared, run_trial
 from wavemix.launch.record import recorded
 from wavemix.launch.sweep import (
     Outcome,
+    Shared,
     is_open,
     outcome_of,
     ranked,
@@ -87,7 +86,6 @@ def _shared(params: Params, name: str) -> Shared:
         goal=TASKS[base.task.name](base.task, planned.manifest.classes).goal,
         folder=Path(params.storage.runs).absolute() / "tune" / f"{name}-{key}",
         parent=replace(tracked_run(planned, params), run_key=f"sweep-{key}", name=name),
-        hand_over_every=sweep.scheduler.every_epochs if isinstance(sweep.scheduler, Pbt) else None,
     )
 
 
@@ -101,10 +99,8 @@ def _run_trials(shared: Shared, sweep: Sweep, left: Left, seconds: float | None)
     from ray import tune  # noqa: PLC0415
     from ray._private.state import available_resources_per_node  # noqa: PLC0415  (there is no other way to ask)
 
+    from wavemix.launch.ray_trial import Trial  # noqa: PLC0415
     from wavemix.launch.ray_watch import Deadline, Watch  # noqa: PLC0415
-
-    def trial(config: dict[str, Any]) -> None:
-        run_trial(config, shared)
 
     settings, goal = shared.params.launch, shared.goal
     at_once = trials_at_once(
@@ -113,14 +109,15 @@ def _run_trials(shared: Shared, sweep: Sweep, left: Left, seconds: float | None)
         workers=sweep.workers_per_trial,
         most=sweep.max_concurrent,
     )
-    # A trial's own process stays on this node, which nobody else must lose, and takes one of its slots: of a resource
-    # that every node has for itself, so that none of those that workers need is taken.
+    # A trial's own process stays on this node, and takes one of its slots until its workers are gone: a share of a
+    # resource that every node has for itself, so that nothing is taken that workers need.
     here = ray.get_runtime_context().get_node_id()
     (node,) = [node for node in ray.nodes() if node["NodeID"] == here]
     marker = next(mark for mark in node["Resources"] if mark.startswith("node:") and "__" not in mark)
 
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # Ctrl-C ends a sweep like all else
     os.environ["TUNE_PRINT_ALL_TRIAL_ERRORS"] = "0"
+    os.environ["TUNE_FORCE_TRIAL_CLEANUP_S"] = str(int(settings.hang_seconds) + 120)  # for a last checkpoint
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # errors are among the results
     epochs = sum(phase.num_epochs for phase in shared.base.recipe.phases)
     search = optuna_search(sweep, left, goal) if sweep.sampler == "optuna" else random_search(sweep, left)
@@ -138,7 +135,7 @@ def _run_trials(shared: Shared, sweep: Sweep, left: Left, seconds: float | None)
             show=show,
         )
         tune.run(
-            tune.with_resources(trial, {marker: SLOTS // at_once / SLOTS}),
+            tune.with_resources(tune.with_parameters(Trial, shared=shared), {marker: SLOTS // at_once / SLOTS}),
             **search,
             scheduler=build_scheduler(sweep, goal, epochs, left.ended, has_room=at_once >= left.num_trials),
             max_concurrent_trials=at_once if sweep.sampler == "optuna" else None,

@@ -18,10 +18,23 @@ from wavemix.files import write_aside
 from wavemix.launch.draw import Values
 from wavemix.launch.experiment import Planned, plan
 from wavemix.tasks import Goal
+from wavemix.tracking.mlflow import Tracked
 from wavemix.training.state import Best
 
 LATER = {"num_trials", "workers_per_trial", "max_concurrent", "max_hours"}
 """Of a sweep's section what may be changed to go on with it."""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all trials of a sweep have in common. ``folder`` is the sweep's, ``params`` those of a trial."""
+
+    params: Params
+    name: str
+    base: Experiment
+    goal: Goal
+    folder: Path
+    parent: Tracked
 
 
 @dataclass(frozen=True)
