@@ -25,7 +25,7 @@ Project = Any  # tests/pipelines/conftest.py
 
 LR = "recipe.phases.0.lr"
 DECAY = "recipe.phases.0.weight_decay"
-FAIR, GOOD, POOR, BROKEN = 1.0e-3, 1.0e-2, 1.0e-6, 1.0e30
+GOOD, POOR, BROKEN = 1.0e-2, 1.0e-6, 1.0e30
 
 
 def write_sweep(project: Project, **sweep: Any) -> None:
@@ -58,56 +58,44 @@ def evaluated_steps(project: Project, run_key: str) -> list[int]:
     return [row["step"] for row in map(json.loads, lines) if "eval/top1" in row]
 
 
-def test_a_sweep_that_was_killed_goes_on_with_what_had_not_ended(project: Project) -> None:
+def test_a_sweep_that_was_killed_goes_on_and_counts_trials_that_ended_early_or_failed(project: Project) -> None:
     write_sweep(
         project,
-        num_trials=4,
-        seed=38,  # draws them in this order
-        space={LR: {"choice": [FAIR, GOOD, POOR, BROKEN]}},
+        num_trials=3,
+        seed=35,  # draws them in this order
+        space={LR: {"choice": [GOOD, POOR, BROKEN]}},
         scheduler={"kind": "asha", "grace_epochs": 2, "reduction_factor": 2},
         max_concurrent=1,
     )
     project.track()
     process = project.start("python", "-m", "pipelines.tune", "trials")
-
-    def second_has_begun() -> bool:
-        found = sorted(entries(project).values(), key=lambda entry: entry["started"])
-        return len(found) == 2 and len(checkpoints(project.folder / "runs" / found[1]["run_key"] / "checkpoints")) > 1
-
-    wait_for(project, process, "the second trial's second checkpoint", second_has_begun)
+    wait_for(project, process, "a second checkpoint", lambda: len(list(project.folder.glob("runs/*/*/step-*"))) > 1)
     project.kill(process)
-    before = entries(project)
-    first, second = sorted(before.values(), key=lambda entry: entry["started"])
-    assert [first["values"], second["values"]] == [{LR: FAIR}, {LR: GOOD}]
-    assert first["ended"]
-    assert not second["ended"]
-    untouched = (project.folder / "runs" / first["run_key"] / "metrics.jsonl").stat().st_mtime_ns
+    (killed,) = entries(project).values()
+    assert (killed["values"], killed["ended"]) == ({LR: GOOD}, "")
     done = project.run("python", "-m", "pipelines.tune", "trials")
 
     rows = {float(row[LR]): row for row in table(project)}
     assert {rate: row["status"] for rate, row in rows.items()} == {
         GOOD: "finished",
-        FAIR: "finished",
         POOR: "stopped early",
         BROKEN: "failed",
     }
-    scores = [float(row["score"]) for row in table(project) if row["score"]]
-    assert scores == sorted(scores, reverse=True)
-    assert rows[BROKEN]["score"] == ""
-    assert f"trials: trial {rows[BROKEN]['trial']} failed: TrainingError: the gradient was not finite" in done.stderr
+    best, _, last = table(project)
+    assert (best, last["score"]) == (rows[GOOD], "")
     assert float(rows[POOR]["epochs"]) < 8 == float(rows[GOOD]["epochs"])
-    # The first was not done again, and the second went on from its checkpoint.
-    assert (project.folder / "runs" / first["run_key"] / "metrics.jsonl").stat().st_mtime_ns == untouched
-    continued = (project.folder / "runs" / second["run_key"] / "faults.jsonl").read_text()
-    assert "goes on after step" in continued
-    assert evaluated_steps(project, second["run_key"]) == [20 * epoch for epoch in range(1, 9)]
+    assert f"trials: trial {rows[BROKEN]['trial']} failed: TrainingError: the gradient was not finite" in done.stderr
+    # The one that was killed went on from its checkpoint.
+    assert best["trial"] == killed["run_key"]
+    assert "goes on after step" in (project.folder / "runs" / killed["run_key"] / "faults.jsonl").read_text()
+    assert evaluated_steps(project, killed["run_key"]) == [20 * epoch for epoch in range(1, 9)]
 
     # What it hands over repeats the best trial: the same run key, so the run is found and not done again.
-    best = project.folder / "results/sweeps/trials/best.yaml"
-    assert yaml.safe_load(best.read_text()) == {f"experiments.digits.{LR}": float(table(project)[0][LR])}
-    project.train("launch.launcher=local", f"@{best}")
+    handed = project.folder / "results/sweeps/trials/best.yaml"
+    assert yaml.safe_load(handed.read_text()) == {f"experiments.digits.{LR}": GOOD}
+    project.train("launch.launcher=local", f"@{handed}")
     trained = json.loads((project.folder / "results/experiments/digits/train/model.json").read_text())
-    assert (trained["run_key"], trained["val_score"]) == (table(project)[0]["trial"], scores[0])
+    assert (trained["run_key"], trained["val_score"]) == (best["trial"], float(best["score"]))
 
     client = mlflow.MlflowClient(f"sqlite:///{project.folder}/mlflow.db")
     (experiment,) = [found for found in client.search_experiments() if found.name == "wavemix"]
@@ -115,14 +103,13 @@ def test_a_sweep_that_was_killed_goes_on_with_what_had_not_ended(project: Projec
     (parent,) = [run for run in runs.values() if "mlflow.parentRunId" not in run.data.tags]
     children = {key: run for key, run in runs.items() if run is not parent}
     assert {run.data.tags["mlflow.parentRunId"] for run in children.values()} == {parent.info.run_id}
-    assert {float(row[LR]): children[row["trial"]].info.status for row in table(project)} == {
+    assert {rate: children[row["trial"]].info.status for rate, row in rows.items()} == {
         GOOD: "FINISHED",
-        FAIR: "FINISHED",
         POOR: "KILLED",
         BROKEN: "FAILED",
     }
     assert [key for key, run in children.items() if "stopped_early" in run.data.tags] == [rows[POOR]["trial"]]
-    assert (parent.info.status, parent.data.metrics["best/top1"]) == ("FINISHED", scores[0])
+    assert (parent.info.status, parent.data.metrics["best/top1"]) == ("FINISHED", float(best["score"]))
 
 
 def test_a_trial_of_a_population_goes_on_from_the_checkpoint_of_a_better_one(project: Project) -> None:
@@ -130,8 +117,13 @@ def test_a_trial_of_a_population_goes_on_from_the_checkpoint_of_a_better_one(pro
         project,
         num_trials=2,
         space={LR: {"log_uniform": [1.0e-6, 1.0e-2]}, DECAY: {"log_uniform": [1.0e-4, 1.0e-1]}},
-        overrides={"recipe.phases": [{"optimizer": "adamw", "num_epochs": 60, "lr": 1.0e-3}]},
-        scheduler={"kind": "pbt", "every_epochs": 6, "quantile": 0.5, "resample_prob": 0.0},
+        # Slow enough that both run at the same time, and one has not ended when the other goes on from it.
+        overrides={
+            "task.model.dim": 32,
+            "task.model.depth": 3,
+            "recipe.phases": [{"optimizer": "adamw", "num_epochs": 30, "lr": 1.0e-3}],
+        },
+        scheduler={"kind": "pbt", "every_epochs": 5, "quantile": 0.5, "resample_prob": 0.0},
     )
     project.run("python", "-m", "pipelines.tune", "trials")
     noted = entries(project)

@@ -51,7 +51,7 @@ def _tell_of_waiting(settings: Launch) -> None:
     there, fewest = ray.cluster_resources(), settings.fewest_workers
     lacking = [
         f"{fewest * each:g} {kind} (it has {there.get(kind, 0):g})"
-        for kind, each in _resources(settings).items()
+        for kind, each in resources_of_worker(settings).items()
         if there.get(kind, 0) < fewest * each
     ]
     if lacking:
@@ -80,7 +80,7 @@ def fit(job: Job, settings: Launch, *, callbacks: list[Any]) -> None:
             if isinstance(settings.num_workers, int)
             else _bounds(settings.num_workers),
             use_gpu=gpus > 0,
-            resources_per_worker=_resources(settings),
+            resources_per_worker=resources_of_worker(settings),
             placement_strategy=settings.placement.upper(),
         ),
         run_config=RunConfig(
@@ -110,7 +110,7 @@ def _bounds(elastic: Elastic) -> tuple[int, int]:
     return elastic.min, elastic.max
 
 
-def _resources(settings: Launch) -> dict[str, float]:
+def resources_of_worker(settings: Launch) -> dict[str, float]:
     """Of each worker, by Ray's names; memory in bytes."""
     resources: dict[str, float] = {"CPU": settings.cpus_per_worker, **settings.resources_per_worker}
     if settings.gpus_per_worker:
@@ -180,7 +180,7 @@ def _explained(error: Exception, settings: Launch) -> WaveMixError:
         )
     failure = getattr(error, "controller_failure", None) or error
     if type(failure).__name__.startswith("WorkerGroupStartup"):
-        needed = ", ".join(f"{each:g} {kind}" for kind, each in _resources(settings).items())
+        needed = ", ".join(f"{each:g} {kind}" for kind, each in resources_of_worker(settings).items())
         return TrainingError(
             f"the cluster has no room for {settings.fewest_workers} workers of {needed} each, see `ray status`: add "
             "nodes, or lower launch.num_workers ({min, max} takes what there is)"

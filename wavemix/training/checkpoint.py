@@ -170,8 +170,12 @@ def load_learned(state: TrainState, folder: Path, meta: Mapping[str, Any], *, wi
         _load_weights(state.average, folder / AVERAGE)
     if not with_optimizer:
         return
+    groups = state.optimizer.param_groups
+    of_recipe = [{key: value for key, value in group.items() if key != "params"} for group in groups]
     try:
         state.optimizer.load_state_dict(torch.load(folder / OPTIMIZER, map_location="cpu", weights_only=True))
+        for group, settings in zip(state.optimizer.param_groups, of_recipe, strict=True):
+            group.update(settings)  # another run's checkpoint has those of its recipe
         state.scaler.load_state_dict(meta["scaler"])
     except (pickle.UnpicklingError, RuntimeError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0]

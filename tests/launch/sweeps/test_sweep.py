@@ -12,10 +12,10 @@ import yaml
 
 from wavemix.config import Params, Sweep, changed_experiment
 from wavemix.errors import TrainingError
-from wavemix.launch.evaluations import Evaluations
 from wavemix.launch.experiment import plan, train_watched
-from wavemix.launch.handover import set_aside
-from wavemix.launch.sweep import (
+from wavemix.launch.sweeps.evaluations import Evaluations
+from wavemix.launch.sweeps.handover import set_aside
+from wavemix.launch.sweeps.sweep import (
     Entry,
     Outcome,
     add_seconds,
@@ -144,7 +144,7 @@ def test_an_evaluation_comes_once_its_checkpoint_is_there_and_once_only(params_o
     followed = Evaluations(planned, GOAL)
     scores = [row["eval/top1"] for row in read_rows(planned.run_dir / "metrics.jsonl") if "eval/top1" in row]
     assert [tuple(one) for one in followed.new()] == [
-        (epoch, scores[epoch - 1], max(scores[:epoch])) for epoch in (1, 2, 3)
+        (2 * epoch, epoch, scores[epoch - 1], max(scores[:epoch])) for epoch in (1, 2, 3)
     ]
     train_watched(planned, params)  # writes the file anew
     assert [one.epoch for one in followed.new()] == [4]

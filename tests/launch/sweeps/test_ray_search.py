@@ -9,8 +9,8 @@ import pytest
 
 from wavemix.config import Sweep
 from wavemix.launch.experiment import plan
-from wavemix.launch.ray_search import build_scheduler, left_of, optuna_search, random_search
-from wavemix.launch.sweep import Entry, Outcome
+from wavemix.launch.sweeps.ray_search import build_scheduler, left_of, optuna_search, random_search
+from wavemix.launch.sweeps.sweep import Entry, Outcome
 from wavemix.tasks import Goal
 from wavemix.tracking import JsonLines
 from wavemix.training.state import Best

@@ -14,14 +14,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from wavemix.config import Params, Sweep, changed_experiment
-from wavemix.launch.capacity import trials_at_once
 from wavemix.launch.experiment import plan, tracked_run
 from wavemix.launch.progress import bar
-from wavemix.launch.ray_search import Left, build_scheduler, left_of, optuna_search, random_search
 from wavemix.launch.ray_session import ray_session
-from wavemix.launch.ray_train import _resources
+from wavemix.launch.ray_train import resources_of_worker
 from wavemix.launch.record import recorded
-from wavemix.launch.sweep import (
+from wavemix.launch.sweeps.capacity import trials_at_once
+from wavemix.launch.sweeps.ray_search import Left, build_scheduler, left_of, optuna_search, random_search
+from wavemix.launch.sweeps.sweep import (
     Outcome,
     Shared,
     is_open,
@@ -99,13 +99,13 @@ def _run_trials(shared: Shared, sweep: Sweep, left: Left, seconds: float | None)
     from ray import tune  # noqa: PLC0415
     from ray._private.state import available_resources_per_node  # noqa: PLC0415  (there is no other way to ask)
 
-    from wavemix.launch.ray_trial import Trial  # noqa: PLC0415
-    from wavemix.launch.ray_watch import Deadline, Watch  # noqa: PLC0415
+    from wavemix.launch.sweeps.ray_trial import Trial  # noqa: PLC0415
+    from wavemix.launch.sweeps.ray_watch import Deadline, Watch  # noqa: PLC0415
 
     settings, goal = shared.params.launch, shared.goal
     at_once = trials_at_once(
         list(available_resources_per_node().values()),
-        _resources(settings),
+        resources_of_worker(settings),
         workers=sweep.workers_per_trial,
         most=sweep.max_concurrent,
     )

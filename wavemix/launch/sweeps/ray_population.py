@@ -10,9 +10,9 @@ import numpy as np
 from ray.tune.schedulers import PopulationBasedTraining, TrialScheduler
 
 from wavemix.config import Pbt, Sweep
-from wavemix.launch.draw import change
-from wavemix.launch.evaluations import EPOCH, SCORE
-from wavemix.launch.ray_search import decoded, encoded
+from wavemix.launch.sweeps.draw import change
+from wavemix.launch.sweeps.evaluations import EPOCH, SCORE
+from wavemix.launch.sweeps.ray_search import decoded, encoded
 from wavemix.tasks import Goal
 
 

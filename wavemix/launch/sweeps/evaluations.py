@@ -1,6 +1,7 @@
 """A run's evaluations as they come to lie on disk. It knows no launcher: whatever wrote them, the files are alike."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 from wavemix.launch.experiment import Planned
@@ -10,12 +11,13 @@ from wavemix.training.checkpoint import checkpoints
 
 
 class Evaluation(NamedTuple):
+    step: int
     epoch: float  # epochs done
     score: float
     best: float  # of this one and those before
 
 
-EPOCH, SCORE, BEST = Evaluation._fields
+_, EPOCH, SCORE, BEST = Evaluation._fields
 
 
 class Evaluations:
@@ -37,10 +39,14 @@ class Evaluations:
                 self._waiting[row["step"]] = row[key]
         if not self._waiting:
             return
-        steps = [int(folder.name.removeprefix("step-")) for folder in checkpoints(self._planned.checkpoints)]
+        steps = [step_of(folder) for folder in checkpoints(self._planned.checkpoints)]
         for step in sorted(step for step in self._waiting if step <= max(steps, default=0)):
             score = self._waiting.pop(step)
             if self._best is None or self._goal.is_better(score, self._best):
                 self._best = score
             self._last_step = step
-            yield Evaluation(step / self._planned.steps_per_epoch, score, self._best)
+            yield Evaluation(step, step / self._planned.steps_per_epoch, score, self._best)
+
+
+def step_of(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix("step-"))

@@ -22,13 +22,13 @@ from ray.tune import Trainable
 from wavemix.config import changed_experiment
 from wavemix.errors import CheckpointError, StoppedError
 from wavemix.launch import ray_train
-from wavemix.launch.evaluations import Evaluation, Evaluations
 from wavemix.launch.experiment import Planned, job_of, plan, prepare_start, tracked_run
-from wavemix.launch.handover import set_aside
-from wavemix.launch.ray_search import decoded
 from wavemix.launch.record import recorded
 from wavemix.launch.stop import ask_to_stop
-from wavemix.launch.sweep import Entry, Shared, begin_entry, end_entry
+from wavemix.launch.sweeps.evaluations import Evaluation, Evaluations, step_of
+from wavemix.launch.sweeps.handover import set_aside
+from wavemix.launch.sweeps.ray_search import decoded
+from wavemix.launch.sweeps.sweep import Entry, Shared, begin_entry, end_entry
 from wavemix.training.checkpoint import checkpoints
 
 LOOK_EVERY_SECONDS = 0.5
@@ -52,31 +52,21 @@ class Trial(Trainable):  # type: ignore[misc]
         self._resume_from = note["resume_from"] if note["trial"] == self.trial_id else note["checkpoint"]
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        newest = checkpoints(self._planned.checkpoints)[-1]
-        aside = set_aside(newest, self._shared.folder / "handed" / self._planned.run_key)
+        found = checkpoints(self._planned.checkpoints)
+        # Training does not wait for Tune: what Tune knows of may have been dropped, and the newest may be the end.
+        told = [folder for folder in found if step_of(folder) <= self._last.step]
+        aside = set_aside(told[-1] if told else found[0], self._shared.folder / "handed" / self._planned.run_key)
         note = {"trial": self.trial_id, "resume_from": self._resume_from, "checkpoint": str(aside)}
         (Path(checkpoint_dir) / NOTE).write_text(json.dumps(note))
 
     def step(self) -> dict[str, Any]:
         """Train to the next evaluation; note an error, and raise it."""
         try:
-            if self._training is None:
-                self._planned = self._plan()
-                self._evaluations = Evaluations(self._planned, self._shared.goal)
-                self._training = _in_background(self._train)
-            while not self._waiting:
-                ended = self._training.done()
-                self._waiting += self._evaluations.new()
-                if ended and not self._waiting:
-                    self._training.result()
-                    return {**self._last._asdict(), "done": True}
-                wait_for([self._training], 0 if self._waiting else LOOK_EVERY_SECONDS)
+            return self._next_evaluation()
         except Exception as error:
             text = " ".join(f"{type(error).__name__}: {error}".split())
             end_entry(self._shared.folder, self.trial_id, "failed", text)
             raise
-        self._last = self._waiting.popleft()
-        return self._last._asdict()
 
     def cleanup(self) -> None:
         """Let the run save and stop by itself: when this process ends, Ray does not free what its workers had."""
@@ -84,6 +74,26 @@ class Trial(Trainable):  # type: ignore[misc]
             while not self._training.done():
                 ask_to_stop(self._planned.run_dir)  # again and again: a training that only starts forgets it
                 wait_for([self._training], LOOK_EVERY_SECONDS)
+
+    def _next_evaluation(self) -> dict[str, Any]:
+        if self._training is None:
+            self._planned = self._plan()
+            self._evaluations = Evaluations(self._planned, self._shared.goal)
+            self._training = _in_background(self._train)
+        ended = False
+        while not self._waiting and not ended:
+            ended = self._training.done()  # before it is looked what there is: then that is all
+            self._waiting += self._evaluations.new()
+            if not self._waiting and not ended:
+                wait_for([self._training], LOOK_EVERY_SECONDS)
+        if ended and not self._waiting:
+            self._training.result()
+        else:
+            self._last = self._waiting.popleft()
+        if self._last.step == self._planned.most_steps:
+            wait_for([self._training])  # so that Tune learns with it that it was the last, and hands it to nobody
+            ended = True
+        return {**self._last._asdict(), "done": ended and not self._waiting}
 
     def _plan(self) -> Planned:
         shared, given = self._shared, Path(self._resume_from) if self._resume_from else None
@@ -104,7 +114,7 @@ class Trial(Trainable):  # type: ignore[misc]
         with recorded(tracked, planned.run_dir, params.tracking):
             ray_train.fit(job_of(planned, params), params.launch, callbacks=[])
             if not planned.is_finished():
-                raise StoppedError("ended by the sweep")
+                raise StoppedError("asked to stop before its end")
 
 
 def _in_background(call: Callable[[], None]) -> Future[None]:

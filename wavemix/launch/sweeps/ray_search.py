@@ -11,9 +11,9 @@ import numpy as np
 
 from wavemix.config import Asha, Pbt, Sweep
 from wavemix.config.sweeps import Choice, Drawn, LogUniform
-from wavemix.launch.draw import Values, draw
-from wavemix.launch.evaluations import BEST, EPOCH, Evaluations
-from wavemix.launch.sweep import Outcome, is_open
+from wavemix.launch.sweeps.draw import Values, draw
+from wavemix.launch.sweeps.evaluations import BEST, EPOCH, Evaluations
+from wavemix.launch.sweeps.sweep import Outcome, is_open
 from wavemix.tasks import Goal
 
 
@@ -114,7 +114,7 @@ def build_scheduler(sweep: Sweep, goal: Goal, epochs: int, ended: Sequence[Outco
         case Asha() as asha:
             return _asha(asha, goal, epochs, ended)
         case Pbt() as pbt:
-            from wavemix.launch.ray_population import Population  # noqa: PLC0415
+            from wavemix.launch.sweeps.ray_population import Population  # noqa: PLC0415
 
             return Population(pbt, sweep, goal, has_room=has_room)
         case None:

@@ -3,7 +3,7 @@
 import pytest
 
 from wavemix.errors import TrainingError
-from wavemix.launch.capacity import trials_at_once
+from wavemix.launch.sweeps.capacity import trials_at_once
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from typing import Any
 
 from ray.tune import Callback, Stopper
 
-from wavemix.launch.evaluations import BEST, EPOCH
 from wavemix.launch.progress import Show
-from wavemix.launch.sweep import add_seconds, end_entry
+from wavemix.launch.sweeps.evaluations import BEST, EPOCH
+from wavemix.launch.sweeps.sweep import add_seconds, end_entry
 from wavemix.tasks import Goal
 
 NOTE_EVERY_SECONDS = 10.0

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from wavemix.config.sweeps import Choice, LogUniform, Uniform
-from wavemix.launch.draw import change, draw
+from wavemix.launch.sweeps.draw import change, draw
 
 SPACE = {
     "recipe.phases.0.lr": LogUniform(log_uniform=(1e-4, 1e-1)),

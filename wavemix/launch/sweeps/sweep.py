@@ -15,8 +15,8 @@ from typing import Literal
 from wavemix.config import Experiment, Params, Sweep, changed_experiment, to_yaml
 from wavemix.errors import TrainingError
 from wavemix.files import write_aside
-from wavemix.launch.draw import Values
 from wavemix.launch.experiment import Planned, plan
+from wavemix.launch.sweeps.draw import Values
 from wavemix.tasks import Goal
 from wavemix.tracking.mlflow import Tracked
 from wavemix.training.state import Best
