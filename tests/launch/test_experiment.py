@@ -40,8 +40,9 @@ def test_an_early_stop_ends_the_run_and_a_rerun_does_nothing(params_of: Any) -> 
     before = contents(planned.run_dir)
     train_experiment(params, "shades")
     after = contents(planned.run_dir)
-    assert {name: after[name] for name in before if name != "run.json"} == {
-        name: before[name] for name in before if name != "run.json"
+    notes = {"run.json", "ended.json", "resources.json"}  # of whoever started it
+    assert {name: after[name] for name in before.keys() - notes} == {
+        name: before[name] for name in before.keys() - notes
     }
     assert after.keys() == before.keys()
 
@@ -93,8 +94,9 @@ def test_weights_of_an_experiment_give_a_head_start_and_are_told_of(
     found = load_file(results(again) / "model.safetensors")  # a rate of 1e-12: they are still those that it began with
     assert all(found[name].allclose(trained[name], atol=1e-6) for name in found if name.endswith(("weight", "bias")))
     assert planned.weights is not None
-    for told in (planned.run_dir / "run.json", results(again) / "model.json"):
-        assert json.loads(told.read_text())["weights_sha256"] == planned.weights.sha256
+    assert json.loads((results(again) / "model.json").read_text())["weights_sha256"] == planned.weights.sha256
+    tags = json.loads((planned.run_dir / "run.json").read_text())["tracking"]["tags"]
+    assert tags["weights_sha256"] == planned.weights.sha256
 
 
 ALONE = """

@@ -44,9 +44,8 @@ def test_a_hang_under_ray_is_ended_and_a_sigterm_saves_at_once(project: Project,
         "the end of the hang", lambda: any(row["kind"] == "continued" for row in faults(project)), process, project
     )
     hang = next(row for row in faults(project) if row["kind"] == "hang")
-    assert hang["rank"] == 0  # the one that waits for it
     assert "no sign of life for " in hang["text"]
-    (stacks,) = project.folder.glob("runs/*/stacks-rank-0.txt")
+    (stacks,) = project.folder.glob("runs/*/stacks-rank-*.txt")  # of the one that waited for it
     assert "train_step" in stacks.read_text()
     done_before = project.last_step()
     wait_for("a step", lambda: project.last_step() > done_before, process, project)

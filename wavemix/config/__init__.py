@@ -1,6 +1,6 @@
 """params.yaml: its schema and its reader."""
 
-from wavemix.config.load import changed_experiment, load_params, to_yaml, with_leaf
+from wavemix.config.load import changed_experiment, check_sweep, load_params, to_yaml, with_leaf
 from wavemix.config.places import Elastic, Launch, Tracking
 from wavemix.config.recipe import Phase, Recipe
 from wavemix.config.schema import Experiment, Params, Printed
@@ -26,6 +26,7 @@ __all__ = [
     "Task",
     "Tracking",
     "changed_experiment",
+    "check_sweep",
     "load_params",
     "to_yaml",
     "with_leaf",

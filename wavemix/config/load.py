@@ -49,7 +49,22 @@ def load_params(path: Path | str = "params.yaml", overrides: Sequence[str] = ())
     except ValidationError as error:
         raise ConfigError(_report(str(path), error, tree)) from None
     _check_names(params, str(path))
+    if not overrides:  # a change for one run is no mistake of a sweep that is not run
+        for name in params.sweeps:
+            check_sweep(params, name, where=f"{path}: ")
     return params
+
+
+def check_sweep(params: Params, name: str, *, where: str = "") -> None:
+    """Whether a sweep's sampler and scheduler fit each other and the recipe of its experiment; ``where`` begins an error.
+
+    Raises:
+        ConfigError: They do not.
+    """
+    sweep = params.sweeps[name]
+    base = changed_experiment(params.experiments[sweep.experiment], sweep.overrides, f"sweeps.{name}.overrides")
+    if mistake := sweep.mistake(base.recipe):
+        raise ConfigError(f"{where}sweeps.{name}.{mistake}")
 
 
 def with_override(tree: dict[str, Any], override: str) -> dict[str, Any]:
@@ -147,8 +162,6 @@ def _check_names(params: Params, path: str) -> None:
         for dotted, leaf in sweep.space.items():
             for value in next(iter(leaf.model_dump(mode="json").values())):  # the choices, or both bounds
                 changed_experiment(base, {dotted: value}, f"{path}: sweeps.{key}.space")
-        if mistake := sweep.mistake(base.recipe):
-            raise ConfigError(f"{path}: sweeps.{key}.{mistake}")
     active = params.active
     for name in active.data:
         known("active.data", name, params.data, "data")

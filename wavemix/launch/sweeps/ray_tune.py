@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from wavemix.config import Params, Sweep, changed_experiment
+from wavemix.config import Params, Sweep, changed_experiment, check_sweep
 from wavemix.launch.experiment import plan, tracked_run
 from wavemix.launch.progress import bar
 from wavemix.launch.ray_session import ray_session
@@ -47,8 +47,10 @@ def run_sweep(params: Params, name: str) -> None:
     A trial that fails ends no other one. It is named among the results, and tried again when the sweep is run again.
 
     Raises:
+        ConfigError: Its sampler and scheduler do not fit its experiment.
         TrainingError: There is no room for a trial's workers, or no trial has a score.
     """
+    check_sweep(params, name)
     sweep, settings = params.sweeps[name], params.launch
     shared = _shared(params, name)
     results = Path(params.storage.results) / "sweeps" / name
