@@ -56,7 +56,7 @@ def load_params(path: Path | str = "params.yaml", overrides: Sequence[str] = ())
 
 
 def check_sweep(params: Params, name: str, *, where: str = "") -> None:
-    """Whether a sweep's sampler and scheduler fit each other and the recipe of its experiment; ``where`` begins an error.
+    """Whether a sweep's sampler and scheduler fit each other and its experiment's recipe; ``where`` begins an error.
 
     Raises:
         ConfigError: They do not.
