@@ -10,11 +10,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks._runs import Training, Watch, free_port, kill_tree, ray_workers
 from wavemix.data import read_manifest
+from wavemix.report.faults import Fault
 from wavemix.tracking import read_rows
 from wavemix.training.checkpoint import WEIGHTS, newest_checkpoint
 
@@ -29,22 +29,7 @@ NUM_EPOCHS = 40
 
 Process = subprocess.Popen[bytes]
 Inject = Callable[[Training, Process, random.Random], Process]
-Measure = Callable[[str, int, Training, Training], "Outcome"]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """As ``wavemix.report.faults.Fault``."""
-
-    kind: str
-    seed: int
-    step: int
-    by_itself: bool
-    recovered: bool
-    identical: bool
-    steps_redone: int
-    samples_lost: int
-    seconds: float
+Measure = Callable[[str, int, Training, Training], Fault]
 
 
 def worker_killed(_training: Training, process: Process, draw: random.Random) -> Process:
@@ -89,7 +74,7 @@ def asked_to_stop(training: Training, process: Process, _draw: random.Random) ->
 def injected(fault: Inject, *, by_itself: bool) -> Measure:
     """How a fault is measured that is done to a training on a Ray of its own; ``by_itself``: nobody runs it again."""
 
-    def measure(kind: str, seed: int, training: Training, reference: Training) -> Outcome:
+    def measure(kind: str, seed: int, training: Training, reference: Training) -> Fault:
         draw = random.Random(f"{kind} {seed}")
         at = draw.randrange(30, STEPS - 100)
         watch, process = Watch(training), training.start()
@@ -102,7 +87,7 @@ def injected(fault: Inject, *, by_itself: bool) -> Measure:
     return measure
 
 
-def losing_a_node(kind: str, seed: int, training: Training, reference: Training) -> Outcome:
+def losing_a_node(kind: str, seed: int, training: Training, reference: Training) -> Fault:
     """All processes of one of two nodes are killed; the node is started again, as a service manager would."""
     at = random.Random(f"{kind} {seed}").randrange(30, STEPS - 100)
     with (
@@ -145,7 +130,7 @@ def _node(temporary: Path, *options: str) -> Process:
         return subprocess.Popen([ray, "start", *options, *where], stdout=log, stderr=log, start_new_session=True)
 
 
-def not_finite(kind: str, seed: int, training: Training, reference: Training) -> Outcome:
+def not_finite(kind: str, seed: int, training: Training, reference: Training) -> Fault:
     """Pictures are broken at three steps in a row. The training ends with other weights: those steps do nothing."""
     at = random.Random(f"{kind} {seed}").randrange(30, STEPS - 100)
     watch, process = Watch(training), training.start(torchrun=2, module=("benchmarks._poison", str(at)))
@@ -156,7 +141,7 @@ def not_finite(kind: str, seed: int, training: Training, reference: Training) ->
         return _failed(kind, seed, training, at, by_itself=True)
     seconds = rows[at + 4]["time"] - rows[at]["time"]
     identical = training.weights() == reference.weights()
-    return Outcome(kind, seed, at, True, True, identical, 0, _lost(training), round(seconds, 2))
+    return Fault(kind, seed, at, True, True, identical, 0, _lost(training), round(seconds, 2))
 
 
 def _outcome(
@@ -169,7 +154,7 @@ def _outcome(
     hit_at: float,
     *,
     by_itself: bool,
-) -> Outcome:
+) -> Fault:
     """What became of a training that has ended."""
     watch.look()
     rows, faults = training.rows(), list(read_rows(training.run_dir / "faults.jsonl"))
@@ -180,12 +165,12 @@ def _outcome(
     first_at, first = min((row["time"], row["step"]) for row in watch.seen if row["time"] > began_again[0])
     identical = training.curve() == reference.curve() and training.weights() == reference.weights()
     redone, seconds = before - (first - 1), round(first_at - hit_at, 2)
-    return Outcome(kind, seed, hit, by_itself, True, identical, redone, _lost(training), seconds)
+    return Fault(kind, seed, hit, by_itself, True, identical, redone, _lost(training), seconds)
 
 
-def _failed(kind: str, seed: int, training: Training, hit: int, *, by_itself: bool) -> Outcome:
+def _failed(kind: str, seed: int, training: Training, hit: int, *, by_itself: bool) -> Fault:
     print(f"{kind}, seed {seed}: {training.log.read_text()[-1500:]}", file=sys.stderr)
-    return Outcome(kind, seed, hit, by_itself, False, False, 0, _lost(training), 0.0)
+    return Fault(kind, seed, hit, by_itself, False, False, 0, _lost(training), 0.0)
 
 
 def _lost(training: Training) -> int:

@@ -16,10 +16,11 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks._faults import CHANGES, KINDS, Outcome
+from benchmarks._faults import CHANGES, KINDS
 from benchmarks._harness import RESULTS, commit, machine
 from benchmarks._progress import Progress
 from benchmarks._runs import ROOT, Training
+from wavemix.report.faults import Fault
 
 
 def main() -> None:
@@ -30,7 +31,7 @@ def main() -> None:
     arguments = parser.parse_args()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     progress = Progress({kind: [1.0] * arguments.seeds for kind in arguments.only})
-    outcomes: list[Outcome] = []
+    outcomes: list[Fault] = []
     with tempfile.TemporaryDirectory(prefix="wavemix-faults-") as scratch:
         folder = Path(scratch)
         shards = folder / "shards"
