@@ -19,7 +19,8 @@ from benchmarks._harness import Row, compared, publish
 from wavemix.config import Experiment, Params, load_params
 from wavemix.config.load import changed_experiment
 from wavemix.errors import DataError, WaveMixError
-from wavemix.launch.experiment import Planned, plan, train_experiment
+from wavemix.launch.experiment import train_experiment
+from wavemix.launch.plan import Planned, plan
 from wavemix.tracking import read_rows
 from wavemix.training.scoring import score
 from wavemix.training.trained import load_trained

@@ -35,3 +35,8 @@ class GivenUpError(WaveMixError):
 
 class StoppedError(WaveMixError):
     """Training was asked to stop before its end, and has saved where it is; programs exit with 143, as of a SIGTERM."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of a library says, short enough to stand in a message of ours; its name where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 
 from factories.shades import MODEL
 from wavemix.config import Params
-from wavemix.launch.experiment import best_of, plan, train_experiment
+from wavemix.launch.experiment import train_experiment
+from wavemix.launch.plan import best_of, plan
 from wavemix.training.checkpoint import AVERAGE, checkpoints, folder_of
 
 PATIENT = {"optimizer": "sgd", "num_epochs": 30, "lr": 1e-12, "patience": 2}

@@ -12,7 +12,8 @@ from wavemix.cli import main
 from wavemix.config import Params
 from wavemix.errors import ConfigError, DataError, WaveMixError
 from wavemix.files import write_aside
-from wavemix.launch.experiment import plan, tracked_run, train_experiment
+from wavemix.launch.experiment import train_experiment
+from wavemix.launch.plan import plan, tracked_run
 from wavemix.launch.record import read_record, recorded
 from wavemix.launch.resync import sync_tracking
 

@@ -14,8 +14,8 @@ from torch import Tensor
 from factories.shades import MODEL, SECTION, task_of
 from wavemix.config import Experiment, Params
 from wavemix.errors import ConfigError, DataError, WaveMixError
-from wavemix.launch.experiment import plan
 from wavemix.launch.identity import PACKAGE, run_key
+from wavemix.launch.plan import plan
 from wavemix.launch.weights import find_source, write_start
 from wavemix.tracking.mlflow import Tracked
 from wavemix.tracking.models import ModelFiles, add_model

@@ -5,12 +5,17 @@ It names the run's folder, the Ray run and the MLflow run. Where and on how many
 
 import hashlib
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import wavemix
 from wavemix.config import Experiment
 
 PACKAGE = Path(wavemix.__file__).parent
+
+COMMIT = "WAVEMIX_COMMIT"
+"""The environment variable that tells a job the commit it runs from."""
 
 DECIDES_NUMBERS = (
     "color.py",
@@ -78,3 +83,18 @@ def run_key(
     resumed = {"resumed": resumed_sha256} if resumed_sha256 else {}
     what = {"experiment": trains, "manifest": manifest_sha256, "code": code, **weights, **resumed}
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def git_commit() -> str:
+    """The commit that this runs from, with ``-dirty`` when the tree differs from it; empty without git.
+
+    It is told, and decides nothing: the run key has the code's own digest. A job has no git, and is told by its sender.
+    """
+    if told := os.environ.get(COMMIT):
+        return told
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        asked = subprocess.run(command, capture_output=True, text=True, check=False, cwd=PACKAGE)
+    except OSError:  # no git
+        return ""
+    return asked.stdout.strip()

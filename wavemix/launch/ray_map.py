@@ -6,7 +6,7 @@ Every node must see the folders that the function reads and writes under the sam
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from wavemix.errors import WaveMixError
+from wavemix.errors import WaveMixError, first_line
 from wavemix.launch.ray_session import ray_session
 
 AHEAD = 2
@@ -41,7 +41,7 @@ def on_ray(address: str | None, *, num_cpus: int) -> Callable[[Callable[[Any], A
                 # The task's own error, as if it had happened here.
                 raise (error.cause if isinstance(error.cause, WaveMixError) else error) from None
             except ray.exceptions.RayError as error:
-                told = str(error).strip().splitlines()[0]
+                told = first_line(error)
                 raise WaveMixError(f"a Ray task failed: {told}; what is done stays: run it again") from None
             finally:
                 for task in running:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from wavemix.errors import TrainingError
+from wavemix.errors import TrainingError, first_line
 
 HOUSE_RULES = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -54,7 +54,7 @@ def ray_session(address: str | None, *, num_cpus: int) -> Iterator[None]:
             _init(address, own)
         except Exception as error:  # Ray raises bare ones, too
             where = f"the cluster at {address}" if address else "a Ray on this machine"
-            raise TrainingError(f"cannot use {where}: {str(error).strip().splitlines()[0]}") from error
+            raise TrainingError(f"cannot use {where}: {first_line(error)}") from error
         try:
             yield
         finally:

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wavemix.config import Params
-from wavemix.errors import ConfigError, DataError, WaveMixError
+from wavemix.errors import ConfigError, DataError, WaveMixError, first_line
 from wavemix.launch.progress import so_far
 from wavemix.launch.record import model_files, read_record
 from wavemix.tracking.mirror import Mirror
-from wavemix.tracking.mlflow import Tracked, connect, find_or_create_run, first_line, log_results
+from wavemix.tracking.mlflow import Tracked, connect, find_or_create_run, log_results
 from wavemix.tracking.models import log_model
 
 

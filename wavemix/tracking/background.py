@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from wavemix.errors import StoppedError
+from wavemix.errors import StoppedError, first_line
 from wavemix.tracking.mirror import Mirror, note_end
-from wavemix.tracking.mlflow import Tracked, first_line, load_mlflow
+from wavemix.tracking.mlflow import Tracked, load_mlflow
 
 log = logging.getLogger(__name__)
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wavemix.errors import first_line
+
 # Set before the import: no telemetry; and a server that does not answer costs seconds, not MLflow's minutes. Nothing is
 # sent twice blindly: what failed may have been carried out, so it is asked what is there before it is sent again.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -194,10 +196,6 @@ def log_results(client: Any, run: Run, metrics: Mapping[str, float]) -> int:
     new = {key: value for key, value in metrics.items() if run.values.get(key) != value}
     log_numbers(client, run.id, [Number(key, value, time.time(), 0) for key, value in new.items()])
     return len(new)
-
-
-def first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from wavemix.errors import DataError
+from wavemix.errors import DataError, first_line
 from wavemix.files import write_aside
-from wavemix.tracking.mlflow import Tracked, connect, find_or_create_run, first_line
+from wavemix.tracking.mlflow import Tracked, connect, find_or_create_run
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from wavemix.errors import CheckpointError
+from wavemix.errors import CheckpointError, first_line
 from wavemix.files import sha256_of, sync_folder
 from wavemix.training.state import Best, Place, TrainState
 
@@ -178,7 +178,7 @@ def load_learned(state: TrainState, folder: Path, meta: Mapping[str, Any], *, wi
             group.update(settings)  # another run's checkpoint has those of its recipe
         state.scaler.load_state_dict(meta["scaler"])
     except (pickle.UnpicklingError, RuntimeError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise CheckpointError(f"{folder}: its {OPTIMIZER} is not one of this optimizer: {reason}") from None
 
 
@@ -205,7 +205,7 @@ def _load_weights(model: nn.Module, path: Path) -> None:
     try:
         model.load_state_dict(load_file(path))
     except (RuntimeError, OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path}: its weights do not fit this model: {str(error).splitlines()[0]}") from None
+        raise CheckpointError(f"{path}: its weights do not fit this model: {first_line(error)}") from None
 
 
 def _synced_digest(path: Path) -> str:

@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from wavemix.errors import CheckpointError
+from wavemix.errors import CheckpointError, first_line
 from wavemix.training.checkpoint import META, checkpoints, folder_of, place_of, read_meta
 from wavemix.training.store import Store, open_store
 
@@ -105,7 +105,7 @@ class Copies:
             log.warning(
                 "%s: checkpoints cannot be copied, training goes on and the next one tries again: %s",
                 self._store.url,
-                _first_line(error),
+                first_line(error),
             )
         self._failing = True
 
@@ -144,7 +144,7 @@ def check_place(url: str) -> None:
     except Exception as error:  # whatever a network, a disk or a store may raise
         known_by = "\nS3 is known by the environment: AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY ..."
         raise CheckpointError(
-            f"{url}: copies of checkpoints cannot be written there: {_first_line(error)}"
+            f"{url}: copies of checkpoints cannot be written there: {first_line(error)}"
             + known_by * url.startswith("s3:")
         ) from None
 
@@ -168,7 +168,7 @@ def fetch_newest(url: str, root: Path) -> Path | None:
     except CheckpointError:
         raise
     except Exception as error:  # whatever a network, a disk or a store may raise
-        told = f"{url}: copies of checkpoints cannot be read: {_first_line(error)}"
+        told = f"{url}: copies of checkpoints cannot be read: {first_line(error)}"
         if not any(_is_whole(folder) for folder in checkpoints(root)):
             raise CheckpointError(f"{told}\nwithout them training would start anew, as {root} has none") from None
         log.warning("%s; going on from those in %s", told, root)
@@ -225,7 +225,3 @@ def _is_whole(folder: Path) -> bool:
     except CheckpointError:
         return False
     return True
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

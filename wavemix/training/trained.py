@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from wavemix.config import Task as TaskConfig
-from wavemix.errors import DataError
+from wavemix.errors import DataError, first_line
 from wavemix.files import write_aside, written_aside
 from wavemix.tasks import TASKS, Task
 
@@ -57,5 +57,5 @@ def load_trained(folder: Path) -> Trained:
     except FileNotFoundError as error:
         raise DataError(f"{error.filename or folder}: no such file; `dvc repro train` writes it") from None
     except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError, ValidationError) as error:
-        raise DataError(f"{folder}: not a trained model of this version: {str(error).splitlines()[0]}") from None
+        raise DataError(f"{folder}: not a trained model of this version: {first_line(error)}") from None
     return Trained(model.eval(), task, info)

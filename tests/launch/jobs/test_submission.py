@@ -10,10 +10,11 @@ import pytest
 
 from wavemix.config import Params, load_params
 from wavemix.errors import ConfigError, DataError, TrainingError
-from wavemix.launch.experiment import plan, train_experiment
+from wavemix.launch.experiment import train_experiment
 from wavemix.launch.jobs import submission as submissions
 from wavemix.launch.jobs.ray_job import submit
 from wavemix.launch.jobs.submission import submission_of, write_folder
+from wavemix.launch.plan import plan
 
 MakeParams = Callable[..., Params]
 

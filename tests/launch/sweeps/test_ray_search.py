@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from wavemix.config import Sweep
-from wavemix.launch.experiment import plan
+from wavemix.launch.plan import plan
 from wavemix.launch.sweeps.ray_search import build_scheduler, left_of, optuna_search, random_search
 from wavemix.launch.sweeps.sweep import Entry, Outcome
 from wavemix.tasks import Goal

@@ -12,7 +12,8 @@ import yaml
 
 from wavemix.config import Params, Sweep, changed_experiment
 from wavemix.errors import TrainingError
-from wavemix.launch.experiment import plan, train_watched
+from wavemix.launch.experiment import train_watched
+from wavemix.launch.plan import plan
 from wavemix.launch.sweeps.evaluations import Evaluations
 from wavemix.launch.sweeps.handover import set_aside
 from wavemix.launch.sweeps.sweep import (

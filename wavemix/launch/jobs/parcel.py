@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from wavemix.data.location import file_system
-from wavemix.errors import DataError, WaveMixError
+from wavemix.errors import DataError, WaveMixError, first_line
 from wavemix.files import sha256_of, written_aside
 from wavemix.launch.progress import downloading
 
@@ -59,7 +59,7 @@ def leave(files: Mapping[str, Path], place: str) -> None:
             there.put_file(str(tar), f"{place}/{note.tar}")
             there.pipe_file(f"{place}/{NOTE}", json.dumps(note._asdict()).encode())
         except Exception as error:  # whatever a network, a disk or a store may raise
-            raise DataError(f"{place}: cannot be written: {_first_line(error)}\n{CREDENTIALS}") from None
+            raise DataError(f"{place}: cannot be written: {first_line(error)}\n{CREDENTIALS}") from None
 
 
 def fetch(place: str, inside: str, root: Path) -> bool:
@@ -112,7 +112,7 @@ def _note(there: Any, place: str) -> _Note | None:
     except FileNotFoundError:
         return None
     except Exception as error:  # whatever a network, a disk or a store may raise
-        raise DataError(f"{place}: cannot be read: {_first_line(error)}\n{CREDENTIALS}") from None
+        raise DataError(f"{place}: cannot be read: {first_line(error)}\n{CREDENTIALS}") from None
     try:
         note = _Note(**json.loads(content))
         if PurePosixPath(note.tar).name != note.tar:
@@ -133,12 +133,8 @@ def _copy(there: Any, source: str, target: Path, size: int) -> str:
                 done += len(block)
                 told(source.rpartition("/")[0], done, size)
     except Exception as error:  # whatever a network, a disk or a store may raise
-        raise DataError(f"{source}: cannot be read: {_first_line(error)}") from None
+        raise DataError(f"{source}: cannot be read: {first_line(error)}") from None
     return digest.hexdigest()
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 def main() -> None:

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from wavemix.config import Params
-from wavemix.errors import ConfigError, DataError, TrainingError
-from wavemix.launch.experiment import COMMIT, git_commit
+from wavemix.errors import ConfigError, DataError, TrainingError, first_line
+from wavemix.launch.identity import COMMIT, git_commit
 from wavemix.launch.jobs.log import follow, tell
 from wavemix.launch.jobs.parcel import fetch, leave
 from wavemix.launch.jobs.submission import Submission, submission_of, write_folder
@@ -128,7 +128,7 @@ def _connect(address: str | None) -> Any:
             "RAY_AUTH_TOKEN_PATH to the file that holds it"
         ) from None
     except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"launch.jobs: no Ray job server at {address}: {_first_line(error)}") from None
+        raise TrainingError(f"launch.jobs: no Ray job server at {address}: {first_line(error)}") from None
     for what, ours, found in (
         ("Ray", ray.__version__, str(theirs.get("rayVersion"))),
         ("Python", _minor(platform.python_version()), _minor(str(theirs.get("pythonVersion")))),
@@ -147,7 +147,7 @@ def _latest(client: Any, identity: str) -> _Found | None:
     try:
         jobs = client.list_jobs()
     except (OSError, RuntimeError) as error:
-        raise TrainingError(f"the cluster does not tell its jobs: {_first_line(error)}") from None
+        raise TrainingError(f"the cluster does not tell its jobs: {first_line(error)}") from None
     found = []
     for details in jobs:
         base, _, number = (details.submission_id or "").partition(".")
@@ -202,10 +202,6 @@ def _commands(submission: Submission) -> str:
     if submission.inputs:
         commands.insert(0, [parcel, "fetch", ".", ".", f"{submission.place}/inputs"])
     return " && ".join(shlex.join(["python", "-m", *command]) for command in commands)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
 def _last_line(error: Exception) -> str:

@@ -18,8 +18,8 @@ from wavemix.data import Manifest, read_manifest
 from wavemix.data.location import location_of
 from wavemix.errors import ConfigError, DataError
 from wavemix.files import sha256_of
-from wavemix.launch.experiment import Planned, plan
 from wavemix.launch.identity import PACKAGE
+from wavemix.launch.plan import Planned, plan
 
 STAGES: Mapping[str, str] = {"train": "experiments", "tune": "sweeps", "evaluate": "experiments"}
 """The stages that a cluster can do, each with the section of params.yaml that has its names."""

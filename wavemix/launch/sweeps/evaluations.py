@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from wavemix.launch.experiment import Planned
+from wavemix.launch.plan import Planned
 from wavemix.tasks import Goal
 from wavemix.tracking import Follower
 from wavemix.training.checkpoint import checkpoints

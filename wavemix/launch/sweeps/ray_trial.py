@@ -22,7 +22,8 @@ from ray.tune import Trainable
 from wavemix.config import changed_experiment
 from wavemix.errors import CheckpointError, StoppedError
 from wavemix.launch import ray_train
-from wavemix.launch.experiment import Planned, job_of, plan, prepare_start, tracked_run
+from wavemix.launch.experiment import prepare_start
+from wavemix.launch.plan import Planned, job_of, plan, tracked_run
 from wavemix.launch.record import recorded
 from wavemix.launch.stop import ask_to_stop
 from wavemix.launch.sweeps.evaluations import Evaluation, Evaluations, step_of

@@ -14,7 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from wavemix.config import Params, Sweep, changed_experiment, check_sweep
-from wavemix.launch.experiment import plan, tracked_run
+from wavemix.errors import first_line
+from wavemix.launch.plan import plan, tracked_run
 from wavemix.launch.progress import bar
 from wavemix.launch.ray_session import ray_session
 from wavemix.launch.ray_train import resources_of_worker
@@ -34,7 +35,7 @@ from wavemix.launch.sweeps.sweep import (
 )
 from wavemix.tasks import TASKS
 from wavemix.tracking.mirror import Mirror, note_end
-from wavemix.tracking.mlflow import add_results, first_line
+from wavemix.tracking.mlflow import add_results
 
 log = logging.getLogger(__name__)
 

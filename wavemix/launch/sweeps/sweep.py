@@ -15,7 +15,7 @@ from typing import Literal
 from wavemix.config import Experiment, Params, Sweep, changed_experiment, to_yaml
 from wavemix.errors import TrainingError
 from wavemix.files import write_aside
-from wavemix.launch.experiment import Planned, plan
+from wavemix.launch.plan import Planned, plan
 from wavemix.launch.sweeps.draw import Values
 from wavemix.tasks import Goal
 from wavemix.tracking.mlflow import Tracked
