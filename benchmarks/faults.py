@@ -39,16 +39,20 @@ def main() -> None:
         subprocess.run([sys.executable, *prepare], cwd=ROOT, check=True)
         reference = Training("digits", folder / "reference", shards, CHANGES)
         reference.run(torchrun=2)
-        for kind in arguments.only:
-            for seed in range(arguments.seeds):
+        print(f"{'fault':45}{'seed':>5}{'step':>6}{'redone':>8}{'lost':>6}{'seconds':>9}  identical")
+        for seed in range(arguments.seeds):
+            for kind in arguments.only:
                 progress.phase(kind, f"seed {seed}")
                 training = Training("digits", folder / f"{len(outcomes)}", shards, CHANGES)
-                outcomes.append(KINDS[kind](kind, seed, training, reference))
+                one = KINDS[kind](kind, seed, training, reference)
+                ended = "did not come to its end" if not one.recovered else "yes" if one.identical else "NO"
+                print(
+                    f"{kind:45}{seed:5}{one.step:6}{one.steps_redone:8}{one.samples_lost:6}{one.seconds:9.1f}  {ended}",
+                    flush=True,
+                )
+                outcomes.append(one)
     progress.end()
-    print(f"\n{'fault':45}{'step':>6}{'redone':>8}{'lost':>6}{'seconds':>9}  identical")
-    for one in outcomes:
-        ended = "did not come to its end" if not one.recovered else "yes" if one.identical else "NO"
-        print(f"{one.kind:45}{one.step:6}{one.steps_redone:8}{one.samples_lost:6}{one.seconds:9.1f}  {ended}")
+    outcomes.sort(key=lambda one: (kinds.index(one.kind), one.seed))
     if len(arguments.only) == len(kinds):
         told = {"commit": commit(), "machine": machine(), "rows": [asdict(one) for one in outcomes]}
         (RESULTS / "faults.json").write_text(json.dumps(told, indent=2) + "\n")

@@ -24,6 +24,7 @@ class Project:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.more_env: dict[str, str] = {}
         for name in ("wavemix", "pipelines", ".dvc"):
             shutil.copytree(
                 ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "cache", "tmp", "config.local")
@@ -36,7 +37,8 @@ class Project:
     @property
     def env(self) -> dict[str, str]:
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("RAY_", "MLFLOW_"))}
-        return {**kept, "PATH": f"{BIN}:{os.environ['PATH']}", "DVC_NO_ANALYTICS": "1", "PYTHONPATH": str(self.folder)}
+        ours = {"PATH": f"{BIN}:{os.environ['PATH']}", "DVC_NO_ANALYTICS": "1", "PYTHONPATH": str(self.folder)}
+        return {**kept, **ours, **self.more_env}
 
     def write_params(self, tree: dict[str, Any]) -> None:
         (self.folder / "params.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))

@@ -107,6 +107,8 @@ class Project:
         env = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(self.token)}
         env["RAY_ADDRESS"] = "127.0.0.1:9"  # another cluster, of which launch.jobs says nothing
         command = (sys.executable, "-m", *command)
+        # A shell that starts tests in the background has it ignored, which a process inherits.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         self.started.append(subprocess.Popen(command, cwd=self.folder, env=env, stderr=PIPE, text=True))
         return self.started[-1]
 

@@ -1,0 +1,80 @@
+"""A node that is taken away: training is told before, saves, and goes on with the workers that are left."""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::FutureWarning"),
+]
+
+Project = Any  # tests/pipelines/conftest.py
+
+STEPS_PER_EPOCH, SAMPLES_PER_EPOCH = 20, 1259
+NUM_EPOCHS = 100
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A head and a node, each with room for one worker."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    from ray.cluster_utils import Cluster  # noqa: PLC0415
+
+    room = {"num_cpus": 2, "resources": {"room": 1}}
+    cluster = Cluster(initialize_head=True, head_node_args={"include_dashboard": False, **room})
+    cluster.add_node(**room)
+    yield cluster
+    cluster.shutdown()
+
+
+def rows_of(project: Project, name: str) -> list[dict[str, Any]]:
+    texts = [path.read_text() for path in project.folder.glob(f"runs/*/{name}")]
+    return [json.loads(line) for text in texts for line in text.splitlines()]
+
+
+def wait_for(what: str, happened: Any, process: Any, project: Project) -> None:
+    until = time.monotonic() + 150
+    while not happened():
+        assert process.poll() is None, (project.folder / "started.log").read_text()
+        assert time.monotonic() < until, f"{what} did not come"
+        time.sleep(0.05)
+
+
+def test_a_node_is_taken_away_after_a_notice(project: Project, cluster: Any) -> None:
+    changes = {
+        "launch.address": cluster.address,
+        "launch.num_workers": "{min: 1, max: 2}",
+        "launch.resources_per_worker": "{room: 1}",
+        "experiments.digits.recipe.phases.0.num_epochs": NUM_EPOCHS,
+        "experiments.digits.recipe.phases.1.num_epochs": 2,
+        "experiments.digits.recipe.eval_every_epochs": 10,
+    }
+    words = [word for key, value in changes.items() for word in ("--set", f"{key}={value}")]
+    project.more_env["RAY_AUTH_MODE"] = "disabled"
+    process = project.start("python", "-m", "pipelines.train", "digits", *words)
+    wait_for("a checkpoint", lambda: project.last_step() > 0, process, project)
+    (node,) = cluster.worker_nodes
+
+    seconds = 15
+    reason = ["--reason", "DRAIN_NODE_REASON_PREEMPTION", "--reason-message", "a spot machine"]
+    project.run(
+        *("ray", "drain-node", "--address", cluster.address, "--node-id", node.node_id, *reason),
+        *("--deadline-remaining-seconds", str(seconds)),
+    )
+    wait_for("one at the notice", lambda: project.last_step() % (10 * STEPS_PER_EPOCH), process, project)
+    saved = project.last_step()
+    time.sleep(seconds)
+    cluster.remove_node(node, allow_graceful=False)
+
+    assert process.wait(timeout=200) == 0, (project.folder / "started.log").read_text()
+    (continued,) = [row for row in rows_of(project, "faults.jsonl") if row["kind"] == "continued"]
+    print(saved, rows_of(project, "faults.jsonl"))
+    told = [row["train/epoch_samples"] for row in rows_of(project, "metrics.jsonl") if "train/epoch_samples" in row]
+    assert told == [SAMPLES_PER_EPOCH] * (NUM_EPOCHS + 2)
