@@ -26,7 +26,7 @@ class OutOfMemoryError(TrainingError):
 
 
 class WorkersError(TrainingError):
-    """Workers failed more often than they are started again."""
+    """Workers failed more often than they are started again, or there was no room for them for too long."""
 
 
 class GivenUpError(WaveMixError):

@@ -23,7 +23,6 @@ HOUSE_RULES = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
-    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "600",  # until lost nodes are back, or an autoscaler's are there
     "RAY_agent_register_timeout_ms": "120000",  # a node on a busy machine gives up after 30 seconds, and is gone
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # the folders of params.yaml are relative to the project

@@ -5,10 +5,10 @@ import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from wavemix import errors
-from wavemix.config import Elastic, Launch
+from wavemix.config import Launch
 from wavemix.errors import GivenUpError, OutOfMemoryError, TrainingError, WaveMixError, WorkersError
 from wavemix.files import write_aside
 from wavemix.launch.base import Job, runtime_of, work
@@ -21,6 +21,17 @@ log = logging.getLogger(__name__)
 
 FAILED = "failed.json"
 """In a run's folder: an error that no restart can mend."""
+
+
+class _Waiting(NamedTuple):
+    """How long Ray waits for room for a number of workers, and how often it begins anew with that."""
+
+    seconds: int
+    retries: int
+
+
+FIXED = _Waiting(seconds=600, retries=2)  # until lost nodes are back, or an autoscaler's are there
+ELASTIC = _Waiting(seconds=30, retries=60)  # it may still count a node that is gone, and does not the next time
 
 
 def launch(job: Job, settings: Launch) -> None:
@@ -65,7 +76,9 @@ def fit(job: Job, settings: Launch, *, callbacks: list[Any]) -> None:
     from ray.train.torch import TorchConfig, TorchTrainer  # noqa: PLC0415
     from ray.train.v2.api.config import LoggingConfig  # noqa: PLC0415
 
-    gpus = settings.gpus_per_worker
+    gpus, workers = settings.gpus_per_worker, settings.num_workers
+    waiting = FIXED if isinstance(workers, int) else ELASTIC
+    os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", str(waiting.seconds))
     trainer = TorchTrainer(
         _worker,
         train_loop_config={
@@ -76,9 +89,7 @@ def fit(job: Job, settings: Launch, *, callbacks: list[Any]) -> None:
         # Longer than the watchdog, which tells more.
         torch_config=TorchConfig(backend="nccl" if gpus else "gloo", timeout_s=int(settings.hang_seconds) + 60),
         scaling_config=ScalingConfig(
-            num_workers=settings.num_workers
-            if isinstance(settings.num_workers, int)
-            else _bounds(settings.num_workers),
+            num_workers=workers if isinstance(workers, int) else (workers.min, workers.max),
             use_gpu=gpus > 0,
             resources_per_worker=resources_of_worker(settings),
             placement_strategy=settings.placement.upper(),
@@ -89,7 +100,7 @@ def fit(job: Job, settings: Launch, *, callbacks: list[Any]) -> None:
             failure_config=FailureConfig(
                 max_failures=settings.max_failures,
                 max_preemption_failures=-1 if settings.max_preemptions is None else settings.max_preemptions,
-                controller_failure_limit=2,  # of waiting for workers; Ray would go on for ever
+                controller_failure_limit=waiting.retries,  # Ray would go on for ever
             ),
             worker_runtime_env={"env_vars": _environment(settings)},
             logging_config=LoggingConfig(log_level="ERROR"),
@@ -104,10 +115,6 @@ def fit(job: Job, settings: Launch, *, callbacks: list[Any]) -> None:
         _raise_own(job)
         raise _explained(error, settings) from error
     _raise_own(job)
-
-
-def _bounds(elastic: Elastic) -> tuple[int, int]:
-    return elastic.min, elastic.max
 
 
 def resources_of_worker(settings: Launch) -> dict[str, float]:
@@ -181,7 +188,7 @@ def _explained(error: Exception, settings: Launch) -> WaveMixError:
     failure = getattr(error, "controller_failure", None) or error
     if type(failure).__name__.startswith("WorkerGroupStartup"):
         needed = ", ".join(f"{each:g} {kind}" for kind, each in resources_of_worker(settings).items())
-        return TrainingError(
+        return WorkersError(
             f"the cluster has no room for {settings.fewest_workers} workers of {needed} each, see `ray status`: add "
             "nodes, or lower launch.num_workers ({min, max} takes what there is)"
         )

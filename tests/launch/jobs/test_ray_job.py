@@ -1,5 +1,6 @@
 """Stages as jobs of a real Ray head with its job server: what is sent, what comes back, and what is said meanwhile."""
 
+import contextlib
 import json
 import os
 import secrets
@@ -17,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from subprocess import PIPE
 
+import psutil
 import pytest
 
 from wavemix.config import Params, load_params, to_yaml
@@ -71,7 +73,10 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]
         assert process.poll() is None, (private / "log").read_text()
         yield address, token
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
+        for below in psutil.Process(process.pid).children(recursive=True):  # jobs too, which have groups of their own
+            with contextlib.suppress(psutil.NoSuchProcess):
+                below.kill()
+        process.kill()
         process.wait()
         shutil.rmtree(sockets, ignore_errors=True)
 
