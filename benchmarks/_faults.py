@@ -19,6 +19,8 @@ from wavemix.tracking import read_rows
 from wavemix.training.checkpoint import WEIGHTS, newest_checkpoint
 
 CHANGES = (
+    "experiments.digits.task.model.dim=16",
+    "experiments.digits.task.model.depth=1",
     "experiments.digits.recipe.phases.0.num_epochs=38",
     "experiments.digits.recipe.phases.1.num_epochs=2",
     "experiments.digits.recipe.log_every_steps=1",
