@@ -45,8 +45,8 @@ format: setup
 	ruff format .
 
 bench: setup
-	@# parameter_efficiency trains for hours: python -m benchmarks.parameter_efficiency
-	for module in $(filter-out benchmarks/parameter_efficiency.py,$(wildcard benchmarks/[a-z]*.py)); do python -m benchmarks.$$(basename $$module .py); done
+	@# Those that train for hours are left out: python -m benchmarks.parameter_efficiency, python -m benchmarks.faults
+	for module in $(filter-out benchmarks/parameter_efficiency.py benchmarks/faults.py,$(wildcard benchmarks/[a-z]*.py)); do python -m benchmarks.$$(basename $$module .py); done
 
 setup: .venv/installed
 	@# DVC wants a git repository unless it is told that there is none (a plain copy of the project).

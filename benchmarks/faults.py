@@ -4,7 +4,9 @@ Every training is of the digits, on two workers, and goes through the same comma
 step that is drawn from the seed. A training that came through is compared with one that nothing happened to: the same
 weights, the same curve, every sample of every epoch.
 
-    python -m benchmarks.faults [--only KIND ...] [--seeds N]
+    python -m benchmarks.faults [--only KIND ...] [--seeds N] [--again]
+
+It takes two hours. What was measured is written at once to results/faults.json, and not measured a second time.
 """
 
 import argparse
@@ -13,6 +15,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,7 +23,10 @@ from benchmarks._faults import CHANGES, KINDS
 from benchmarks._harness import RESULTS, commit, machine
 from benchmarks._progress import Progress
 from benchmarks._runs import ROOT, Training
-from wavemix.report.faults import Fault
+from wavemix.files import write_aside
+from wavemix.report.faults import Fault, Faults, read_faults
+
+KEPT = RESULTS / "faults.json"
 
 
 def main() -> None:
@@ -28,10 +34,26 @@ def main() -> None:
     kinds = list(KINDS)
     parser.add_argument("--only", nargs="+", choices=kinds, default=kinds, metavar="KIND", help="; ".join(kinds))
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--again", action="store_true", help="measure all of it anew")
     arguments = parser.parse_args()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    progress = Progress({kind: [1.0] * arguments.seeds for kind in arguments.only})
-    outcomes: list[Fault] = []
+    before = None if arguments.again else read_faults(KEPT)
+    rows = {(row.kind, row.seed): row for row in before.rows} if before else {}
+    asked = [(kind, seed) for seed in range(arguments.seeds) for kind in arguments.only if (kind, seed) not in rows]
+    if asked:
+        _measure(asked, rows, before)
+    print(f"{'fault':45}{'seed':>5}{'step':>6}{'redone':>8}{'lost':>6}{'seconds':>9}  identical")
+    for one in rows.values():
+        same = {True: "yes", False: "NO", None: "-"}[one.identical]
+        ended = same if one.recovered else "did not come to its end"
+        print(
+            f"{one.kind:45}{one.seed:5}{one.step:6}{one.steps_redone:8}{one.samples_lost:6}{one.seconds:9.1f}  {ended}"
+        )
+
+
+def _measure(asked: list[tuple[str, int]], rows: dict[tuple[str, int], Fault], before: Faults | None) -> None:
+    """Inject what is asked for, and add it to ``rows`` and to the file."""
+    progress = Progress({"faults": [1.0] * len(asked)})
     with tempfile.TemporaryDirectory(prefix="wavemix-faults-") as scratch:
         folder = Path(scratch)
         shards = folder / "shards"
@@ -39,23 +61,20 @@ def main() -> None:
         subprocess.run([sys.executable, *prepare], cwd=ROOT, check=True)
         reference = Training("digits", folder / "reference", shards, CHANGES)
         reference.run(torchrun=2)
-        print(f"{'fault':45}{'seed':>5}{'step':>6}{'redone':>8}{'lost':>6}{'seconds':>9}  identical")
-        for seed in range(arguments.seeds):
-            for kind in arguments.only:
-                progress.phase(kind, f"seed {seed}")
-                training = Training("digits", folder / f"{len(outcomes)}", shards, CHANGES)
-                one = KINDS[kind](kind, seed, training, reference)
-                ended = "did not come to its end" if not one.recovered else "yes" if one.identical else "NO"
-                print(
-                    f"{kind:45}{seed:5}{one.step:6}{one.steps_redone:8}{one.samples_lost:6}{one.seconds:9.1f}  {ended}",
-                    flush=True,
-                )
-                outcomes.append(one)
+        for number, (kind, seed) in enumerate(asked):
+            progress.phase("faults", f"{kind}, seed {seed}")
+            training = Training("digits", folder / str(number), shards, CHANGES)
+            rows[kind, seed] = KINDS[kind](kind, seed, training, reference)
+            _write(rows, before)
     progress.end()
-    outcomes.sort(key=lambda one: (kinds.index(one.kind), one.seed))
-    if len(arguments.only) == len(kinds):
-        told = {"commit": commit(), "machine": machine(), "rows": [asdict(one) for one in outcomes]}
-        (RESULTS / "faults.json").write_text(json.dumps(told, indent=2) + "\n")
+
+
+def _write(rows: Mapping[tuple[str, int], Fault], before: Faults | None) -> None:
+    order = list(KINDS)
+    kept = [rows[key] for key in sorted(rows, key=lambda key: (order.index(key[0]), key[1]))]
+    commits = dict.fromkeys([*(before.commit.split(", ") if before else ()), commit() or "no git"])
+    told = {"commit": ", ".join(commits), "machine": machine(), "rows": [asdict(one) for one in kept]}
+    write_aside(KEPT, (json.dumps(told, indent=2) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from wavemix.report import figures_of, write_report
 from wavemix.tracking.mlflow import add_results
 
 FAULTS = Path("benchmarks/results/faults.json")
-"""Measured by hand (`python -m benchmarks.faults`), since it takes most of an hour."""
+"""Measured by hand (`python -m benchmarks.faults`), since it takes two hours."""
 
 
 def main() -> None:

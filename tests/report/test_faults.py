@@ -37,15 +37,17 @@ def test_a_kind_of_fault_is_a_row_over_its_seeds(tmp_path: Path) -> None:
         {**ROW, "seed": 2, "steps_redone": 5, "seconds": 22.0, "identical": False, "samples_lost": 3},
         {**ROW, "seed": 3, "recovered": False, "identical": False, "steps_redone": 900, "seconds": 900.0},
         {**ROW, "kind": "SIGTERM", "by_itself": False, "steps_redone": 0},
+        {**ROW, "kind": "gradient not finite", "identical": None},
     )
     faults = read_faults(path)
     assert faults is not None
     table = fault_table(faults)
     assert "at commit 0123456, on A processor, 2 cores" in table.caption
-    killed, stopped = table.groups[""]
+    killed, stopped, left_out = table.groups[""]
     assert [cell.text for cell in killed] == ["worker killed", "4", "3", "2", "3", "5", "22"]
     assert [cell.note for cell in killed] == ["by itself", "", "", "", "", "at most 8", "at most 30"]
     assert (stopped[0].text, stopped[0].note) == ("SIGTERM", "when run again")
+    assert left_out[3].text == "–"  # noqa: RUF001
 
 
 def test_a_fault_that_no_training_survived_has_no_times(tmp_path: Path) -> None:

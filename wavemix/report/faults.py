@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from wavemix.report.parse import field, read_json
+from wavemix.report.parse import field, optional_field, read_json
 from wavemix.report.tables import EMPTY, Cell, Row, Table
 from wavemix.report.writing import write_number
 
@@ -20,7 +20,7 @@ class Fault:
     """One training that a fault was injected into, at a random step, and what became of it.
 
     ``recovered``: it came to its end, by itself or by being run again; ``identical``: with the weights and the curve of
-    one that nothing happened to. ``seconds`` until the next step was done.
+    one that nothing happened to, None where the fault itself makes others. ``seconds`` until the next step was done.
     """
 
     kind: str
@@ -28,7 +28,7 @@ class Fault:
     step: int
     by_itself: bool
     recovered: bool
-    identical: bool
+    identical: bool | None
     steps_redone: int
     samples_lost: int
     seconds: float
@@ -59,7 +59,7 @@ def read_faults(path: Path) -> Faults | None:
             step=field(row, "step", int, path),
             by_itself=field(row, "by_itself", bool, path),
             recovered=field(row, "recovered", bool, path),
-            identical=field(row, "identical", bool, path),
+            identical=optional_field(row, "identical", bool, path),
             steps_redone=field(row, "steps_redone", int, path),
             samples_lost=field(row, "samples_lost", int, path),
             seconds=field(row, "seconds", float, path),
@@ -88,11 +88,15 @@ def _row(kind: str, faults: Sequence[Fault]) -> Row:
         Cell(kind, alone),
         Cell(str(len(faults))),
         Cell(str(sum(fault.recovered for fault in faults))),
-        Cell(str(sum(fault.identical for fault in faults))),
+        _number_of([fault.identical for fault in faults]),
         Cell(write_number(sum(fault.samples_lost for fault in faults))),
         _typical([fault.steps_redone for fault in faults if fault.recovered]),
         _typical([fault.seconds for fault in faults if fault.recovered]),
     )
+
+
+def _number_of(known: Sequence[bool | None]) -> Cell:
+    return EMPTY if None in known else Cell(str(known.count(True)))
 
 
 def _typical(values: Sequence[float]) -> Cell:
