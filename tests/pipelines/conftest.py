@@ -30,6 +30,8 @@ class Project:
                 ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "cache", "tmp", "config.local")
             )
         shutil.copy(ROOT / "dvc.yaml", folder)
+        (folder / "benchmarks/results").mkdir(parents=True)
+        shutil.copy(ROOT / "benchmarks/results/faults.json", folder / "benchmarks/results")
         shutil.copy(ROOT / ".dvcignore", folder)
         self.write_params(_small(yaml.safe_load((ROOT / "params.yaml").read_text())))
         self.run("dvc", "config", "--local", "core.no_scm", "true")
