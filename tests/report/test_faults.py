@@ -44,8 +44,8 @@ def test_a_kind_of_fault_is_a_row_over_its_seeds(tmp_path: Path) -> None:
     table = fault_table(faults)
     assert "at commit 0123456, on A processor, 2 cores" in table.caption
     killed, stopped, left_out = table.groups[""]
-    assert [cell.text for cell in killed] == ["worker killed", "4", "3", "2", "3", "5", "22"]
-    assert [cell.note for cell in killed] == ["by itself", "", "", "", "", "at most 8", "at most 30"]
+    assert [cell.text for cell in killed] == ["worker killed", "4", "3", "2", "3", "5", "22.0"]
+    assert [cell.note for cell in killed] == ["by itself", "", "", "", "", "at most 8", "at most 30.0"]
     assert (stopped[0].text, stopped[0].note) == ("SIGTERM", "when run again")
     assert left_out[3].text == "–"  # noqa: RUF001
 

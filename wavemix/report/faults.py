@@ -72,12 +72,14 @@ def read_faults(path: Path) -> Faults | None:
 
 def fault_table(faults: Faults) -> Table:
     """A row per kind of fault, over all of its seeds."""
+    commits = " and ".join(commit[:7] for commit in faults.commit.split(", "))
     kinds = dict.fromkeys(fault.kind for fault in faults.rows)
     rows = [_row(kind, [fault for fault in faults.rows if fault.kind == kind]) for kind in kinds]
     return Table(
-        f"Faults injected at random steps into a training of the digits, at commit {faults.commit[:7]}, on "
-        f"{faults.machine}. Steps redone and seconds until the next step: the median, and the most.",
-        ("Fault", "Times", "Came to the end", "As if nothing had happened", "Samples lost", "Steps redone", "Seconds"),
+        f"Faults injected at random steps into a training of the digits, at commit {commits}, on "
+        f"{faults.machine}. Same numbers: the weights and the curve of a training that nothing happened to. Steps redone, "
+        "and seconds until the next step: the median, and the most.",
+        ("Fault", "Times", "Ended well", "Same numbers", "Samples lost", "Steps redone", "Seconds"),
         {"": rows},
     )
 
@@ -90,8 +92,8 @@ def _row(kind: str, faults: Sequence[Fault]) -> Row:
         Cell(str(sum(fault.recovered for fault in faults))),
         _number_of([fault.identical for fault in faults]),
         Cell(write_number(sum(fault.samples_lost for fault in faults))),
-        _typical([fault.steps_redone for fault in faults if fault.recovered]),
-        _typical([fault.seconds for fault in faults if fault.recovered]),
+        _typical([fault.steps_redone for fault in faults if fault.recovered], "g"),
+        _typical([fault.seconds for fault in faults if fault.recovered], ".1f"),
     )
 
 
@@ -99,7 +101,7 @@ def _number_of(known: Sequence[bool | None]) -> Cell:
     return EMPTY if None in known else Cell(str(known.count(True)))
 
 
-def _typical(values: Sequence[float]) -> Cell:
+def _typical(values: Sequence[float], form: str) -> Cell:
     if not values:
         return EMPTY
-    return Cell(write_number(statistics.median(values)), f"at most {write_number(max(values))}")
+    return Cell(f"{statistics.median(values):{form}}", f"at most {max(values):{form}}")
