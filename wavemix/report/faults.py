@@ -77,8 +77,8 @@ def fault_table(faults: Faults) -> Table:
     rows = [_row(kind, [fault for fault in faults.rows if fault.kind == kind]) for kind in kinds]
     return Table(
         f"Faults injected at random steps into a training of the digits, at commit {commits}, on "
-        f"{faults.machine}. Same numbers: the weights and the curve of a training that nothing happened to. Steps redone, "
-        "and seconds until the next step: the median, and the most.",
+        f"{faults.machine}. Same numbers: the weights and the curve of a training that nothing happened to. "
+        "Steps redone, and seconds until the next step: the median, and the most.",
         ("Fault", "Times", "Ended well", "Same numbers", "Samples lost", "Steps redone", "Seconds"),
         {"": rows},
     )
