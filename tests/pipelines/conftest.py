@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,14 @@ class Project:
 
     def weights(self) -> bytes:
         return (self.folder / "results/experiments/digits/train/model.safetensors").read_bytes()
+
+    def wait_for(self, what: str, happened: Callable[[], Any], process: subprocess.Popen[bytes]) -> None:
+        """Wait until something has happened, while the process runs."""
+        until = time.monotonic() + 150
+        while not happened():
+            assert process.poll() is None, (self.folder / "started.log").read_text()
+            assert time.monotonic() < until, f"{what} did not come"
+            time.sleep(0.05)
 
     def wait_for_checkpoints(self, count: int, process: subprocess.Popen[bytes]) -> None:
         """Wait until so many epochs have ended, while the process runs."""

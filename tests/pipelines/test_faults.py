@@ -2,7 +2,6 @@
 
 import json
 import signal
-import time
 from typing import Any
 
 import psutil
@@ -23,14 +22,6 @@ def workers_of(process: Any) -> list[psutil.Process]:
     return [child for child in children if any("RayTrainWorker" in part for part in child.cmdline()[:1])]
 
 
-def wait_for(what: str, happened: Any, process: Any, project: Project) -> None:
-    until = time.monotonic() + 150
-    while not happened():
-        assert process.poll() is None, (project.folder / "started.log").read_text()
-        assert time.monotonic() < until, f"{what} did not come"
-        time.sleep(0.1)
-
-
 def log_of(project: Project) -> str:
     return (project.folder / "started.log").read_text()
 
@@ -40,15 +31,13 @@ def test_a_hang_under_ray_is_ended_and_a_sigterm_saves_at_once(project: Project,
     process = project.start(*command)
     project.wait_for_checkpoints(1, process)
     workers_of(process)[1].send_signal(signal.SIGSTOP)  # it does nothing any more, and nobody is told
-    wait_for(
-        "the end of the hang", lambda: any(row["kind"] == "continued" for row in faults(project)), process, project
-    )
+    project.wait_for("the end of the hang", lambda: any(row["kind"] == "continued" for row in faults(project)), process)
     hang = next(row for row in faults(project) if row["kind"] == "hang")
     assert "no sign of life for " in hang["text"]
     (stacks,) = project.folder.glob("runs/*/stacks-rank-*.txt")  # of the one that waited for it
     assert "train_step" in stacks.read_text()
     done_before = project.last_step()
-    wait_for("a step", lambda: project.last_step() > done_before, process, project)
+    project.wait_for("a step", lambda: project.last_step() > done_before, process)
 
     process.send_signal(signal.SIGTERM)  # to the driver alone
     assert process.wait(timeout=100) == 143, log_of(project)

@@ -37,14 +37,6 @@ def rows_of(project: Project, name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for text in texts for line in text.splitlines()]
 
 
-def wait_for(what: str, happened: Any, process: Any, project: Project) -> None:
-    until = time.monotonic() + 150
-    while not happened():
-        assert process.poll() is None, (project.folder / "started.log").read_text()
-        assert time.monotonic() < until, f"{what} did not come"
-        time.sleep(0.05)
-
-
 def test_a_node_is_taken_away_after_a_notice(project: Project, cluster: Any) -> None:
     changes = {
         "launch.address": cluster.address,
@@ -57,7 +49,7 @@ def test_a_node_is_taken_away_after_a_notice(project: Project, cluster: Any) -> 
     words = [word for key, value in changes.items() for word in ("--set", f"{key}={value}")]
     project.more_env.update(RAY_AUTH_MODE="disabled", RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S="10")
     process = project.start("python", "-m", "pipelines.train", "digits", *words)
-    wait_for("a step", lambda: rows_of(project, "metrics.jsonl"), process, project)
+    project.wait_for("a step", lambda: rows_of(project, "metrics.jsonl"), process)
     assert project.last_step() == 0
 
     (node,) = cluster.worker_nodes
@@ -67,7 +59,7 @@ def test_a_node_is_taken_away_after_a_notice(project: Project, cluster: Any) -> 
         *("ray", "drain-node", "--address", cluster.address, "--node-id", node.node_id, *reason),
         *("--deadline-remaining-seconds", str(seconds)),
     )
-    wait_for("a checkpoint", project.last_step, process, project)
+    project.wait_for("a checkpoint", project.last_step, process)
     saved = project.last_step()
     time.sleep(seconds)
     cluster.remove_node(node, allow_graceful=False)
