@@ -133,6 +133,23 @@ def kill_tree(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+def freeze(process: subprocess.Popen[bytes]) -> None:
+    """SIGSTOP to a command and all below it."""
+    _signal_tree(process, signal.SIGSTOP)
+
+
+def thaw(process: subprocess.Popen[bytes]) -> None:
+    """SIGCONT to a command and all below it."""
+    _signal_tree(process, signal.SIGCONT)
+
+
+def _signal_tree(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    top = psutil.Process(process.pid)
+    for one in (top, *top.children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.send_signal(number)
+
+
 def ray_workers(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
     """The training processes of a Ray that the command started."""
     children = psutil.Process(process.pid).children(recursive=True)

@@ -64,7 +64,7 @@ def train_watched(planned: Planned, params: Params) -> None:
     if remote := remote_of(params, planned.run_key):
         check_place(remote)
     prepare_start(planned)
-    with watched(planned.name, planned.run_dir / "metrics.jsonl", most_steps=planned.most_steps):
+    with watched(planned.name, planned.run_dir, most_steps=planned.most_steps):
         launch(job_of(planned, params), params.launch)
     if not planned.is_finished():
         if is_asked_to_stop(planned.run_dir):

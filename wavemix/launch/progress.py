@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from wavemix.tracking import Follower
+from wavemix.tracking import FAULTS, Follower
 
 PLAIN_EVERY_SECONDS = 10.0
 
@@ -84,18 +84,21 @@ def downloading() -> Iterator[Callable[[str, int, int], None]]:
 
 
 @contextmanager
-def watched(name: str, metrics: Path, *, most_steps: int) -> Iterator[None]:
-    """Show a training by the rows that it writes, wherever its processes are, while the block runs.
+def watched(name: str, run_dir: Path, *, most_steps: int) -> Iterator[None]:
+    """Show a training by the rows that it writes, and what befalls it, wherever its processes are, while a block runs.
 
     ``most_steps``: of a training in which no phase ends early.
     """
-    follower, stop = Follower(metrics), threading.Event()
-    follower.new_rows()  # of a continued run: they were shown before
+    follower, faults, stop = Follower(run_dir / "metrics.jsonl"), Follower(run_dir / FAULTS), threading.Event()
+    for one in (follower, faults):
+        one.new_rows()  # of a continued run: they were shown before
 
     def follow(show: "Show") -> None:
         loss, rate, text, seen = "", "", "", -1
         while True:
             ending = stop.wait(0.3)
+            for row in faults.new_rows():
+                print(f"{name}: {row['text']}", file=sys.stderr, flush=True)
             for row in follower.new_rows():
                 if "train/loss" in row:
                     loss, rate = f"loss {row['train/loss']:.4f}", f"{row['train/samples_per_second']:,.0f} samples/s"

@@ -23,6 +23,7 @@ HOUSE_RULES = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
+    "RAY_prestart_worker_first_driver": "0",  # two processes that Train has no use for: 3 s of the start on two cores
     "RAY_agent_register_timeout_ms": "120000",  # a node on a busy machine gives up after 30 seconds, and is gone
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # the folders of params.yaml are relative to the project

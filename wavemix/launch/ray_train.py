@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from wavemix import errors
 from wavemix.config import Launch
-from wavemix.errors import GivenUpError, OutOfMemoryError, TrainingError, WaveMixError, WorkersError
+from wavemix.errors import GivenUpError, OutOfMemoryError, WaveMixError, WorkersError
 from wavemix.files import write_aside
 from wavemix.launch.base import Job, runtime_of, work
 from wavemix.launch.ray_session import ray_session
@@ -48,7 +48,7 @@ def launch(job: Job, settings: Launch) -> None:
         while True:
             before = newest_name(job.run_dir / "checkpoints")
             try:
-                return fit(job, settings, callbacks=[])
+                return fit(job, settings)
             except WorkersError:
                 # Ray counts failures over the whole run, which would end each that is long enough.
                 if newest_name(job.run_dir / "checkpoints") == before:
@@ -69,12 +69,14 @@ def _tell_of_waiting(settings: Launch) -> None:
         log.warning("waiting for nodes: %d workers need %s of the cluster", fewest, " and ".join(lacking))
 
 
-def fit(job: Job, settings: Launch, *, callbacks: list[Any]) -> None:
+def fit(job: Job, settings: Launch) -> None:
     """One Ray Train run in the Ray that is there. Its name is the run key; restarting it goes on from the run's own
     checkpoints, which Ray is told of and does not copy."""
     from ray.train import FailureConfig, RunConfig, ScalingConfig  # noqa: PLC0415
     from ray.train.torch import TorchConfig, TorchTrainer  # noqa: PLC0415
     from ray.train.v2.api.config import LoggingConfig  # noqa: PLC0415
+
+    from wavemix.launch.ray_failures import Failures, explained  # noqa: PLC0415
 
     gpus, workers = settings.gpus_per_worker, settings.num_workers
     waiting = FIXED if isinstance(workers, int) else ELASTIC
@@ -104,7 +106,7 @@ def fit(job: Job, settings: Launch, *, callbacks: list[Any]) -> None:
             ),
             worker_runtime_env={"env_vars": _environment(settings)},
             logging_config=LoggingConfig(log_level="ERROR"),
-            callbacks=callbacks,
+            callbacks=[Failures(job.run_dir, job.run_dir / FAILED)],
         ),
     )
     (job.run_dir / FAILED).unlink(missing_ok=True)
@@ -113,7 +115,7 @@ def fit(job: Job, settings: Launch, *, callbacks: list[Any]) -> None:
         trainer.fit()
     except Exception as error:
         _raise_own(job)
-        raise _explained(error, settings) from error
+        raise explained(error, settings, resources_of_worker(settings)) from error
     _raise_own(job)
 
 
@@ -173,23 +175,3 @@ def _raise_own(job: Job) -> None:
     if (job.run_dir / FAILED).exists():
         kind, text = json.loads((job.run_dir / FAILED).read_text())
         raise getattr(errors, kind)(text)
-
-
-def _explained(error: Exception, settings: Launch) -> WaveMixError:
-    """Ray's report of dead workers, in a line: the error that tells most, since the others follow from one of them."""
-    if failures := getattr(error, "worker_failures", {}):
-        causes = {rank: getattr(one, "cause", None) or one.__cause__ or one for rank, one in sorted(failures.items())}
-        rank, cause = min(causes.items(), key=lambda item: not isinstance(item[1], WaveMixError))
-        text = str(cause).strip()
-        told = text if isinstance(cause, WaveMixError) else f"{type(cause).__name__}: {text.splitlines()[-1:]}"
-        return WorkersError(
-            f"worker {rank} failed, and so did {settings.max_failures} restarts (launch.max_failures): {told}"
-        )
-    failure = getattr(error, "controller_failure", None) or error
-    if type(failure).__name__.startswith("WorkerGroupStartup"):
-        needed = ", ".join(f"{each:g} {kind}" for kind, each in resources_of_worker(settings).items())
-        return WorkersError(
-            f"the cluster has no room for {settings.fewest_workers} workers of {needed} each, see `ray status`: add "
-            "nodes, or lower launch.num_workers ({min, max} takes what there is)"
-        )
-    return TrainingError(f"Ray Train gave up: {type(failure).__name__}: {' '.join(str(failure).split())[:300]}")

@@ -25,7 +25,7 @@ from wavemix.data.loader import eval_batches, train_batches
 from wavemix.distributed import from_first_rank, in_group, rank, world_size
 from wavemix.errors import OutOfMemoryError
 from wavemix.tasks.base import Task
-from wavemix.tracking import JsonLines, append_row
+from wavemix.tracking import JsonLines, note_fault
 from wavemix.training.average import start_average
 from wavemix.training.batch_norm import synchronised
 from wavemix.training.checkpoint import load_checkpoint, newest_checkpoint, read_meta, save_checkpoint
@@ -87,7 +87,7 @@ def train(
     clock, device, checkpoints = Clock(), runtime.device, run_dir / "checkpoints"
 
     def tell(kind: str, text: str) -> None:
-        append_row(run_dir / "faults.jsonl", {"time": time.time(), "rank": rank(), "kind": kind, "text": text})
+        note_fault(run_dir, kind, text, rank=rank())
 
     fence = fence or Fence(run_dir)
     copies = Copies(runtime.remote) if runtime.remote and rank() == 0 else None

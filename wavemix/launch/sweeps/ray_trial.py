@@ -113,7 +113,7 @@ class Trial(Trainable):  # type: ignore[misc]
         prepare_start(planned)
         tracked = tracked_run(planned, params, parent=self._shared.parent)
         with recorded(tracked, planned.run_dir, params.tracking):
-            ray_train.fit(job_of(planned, params), params.launch, callbacks=[])
+            ray_train.fit(job_of(planned, params), params.launch)
             if not planned.is_finished():
                 raise StoppedError("asked to stop before its end")
 
