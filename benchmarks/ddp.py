@@ -2,13 +2,14 @@
 
 Every variant is a copy of the same network, and all take their steps in turns.
 
-    python -m benchmarks.ddp [--rounds N] [--network NAME]
+    python -m benchmarks.ddp [--rounds N] [--network NAME ...]
 """
 
 import argparse
 import os
 import statistics
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from benchmarks._harness import Row, compared, publish
+from benchmarks._progress import Progress
 from benchmarks._runs import free_port
 from wavemix.models import build_model
 
@@ -42,23 +44,34 @@ WARM_UP = 5  # a static graph and the order of buckets are found in the first st
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--network", default="wavemix_lite_144_7")
+    parser.add_argument("--network", nargs="+", default=["wavemix_lite_144_7", "wavemix_lite_64_6"], metavar="NAME")
     arguments = parser.parse_args()
+    progress = Progress({name: [1.0] for name in arguments.network})
+    rows: list[Row] = []
+    for network in arguments.network:
+        progress.phase(network, f"{arguments.rounds} rounds")
+        rows += measured(network, arguments.rounds)
+    progress.end()
+    notes = [
+        "two ranks of one thread each, 16 pictures of 32x32 a rank, gloo: forward, backward and AdamW; medians of "
+        f"{arguments.rounds} rounds, all variants in turns",
+    ]
+    publish("ddp", rows, notes, save=len(arguments.network) > 1)
+
+
+def measured(network: str, rounds: int) -> list[Row]:
+    """The rows of one network."""
     results = mp.get_context("spawn").SimpleQueue()
-    mp.spawn(_rank, (free_port(), arguments.network, arguments.rounds, results), nprocs=2)
+    mp.spawn(_rank, (free_port(), network, rounds, results), nprocs=2)
     seconds: dict[str, float] = results.get()
     base = 1e3 * seconds["torch's defaults"]
-    rows: list[Row] = [compared(name, 1e3 * value, "ms", base) for name, value in seconds.items()]
-    notes = [
-        f"{arguments.network}, two ranks of one thread each, 16 pictures of 32x32 a rank, gloo: forward, backward and "
-        f"AdamW; medians of {arguments.rounds} rounds, all variants in turns",
-    ]
-    publish("ddp", rows, notes)
+    return [compared(f"{network}: {name}", 1e3 * value, "ms", base) for name, value in seconds.items()]
 
 
 def _rank(rank: int, port: int, network: str, rounds: int, results: Any) -> None:
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), RANK=str(rank), WORLD_SIZE="2")
     torch.set_num_threads(1)
+    warnings.filterwarnings("ignore", message="Grad strides do not match")  # sizes of 1 alone
     dist.init_process_group("gloo")
     steps = {name: _step(network, name) for name in VARIANTS}
     for step in steps.values():

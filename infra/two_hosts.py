@@ -158,7 +158,8 @@ def _harm(cluster: Cluster, fault: Fault, rows: Iterator[Row], *, earliest: floa
     harmed = time.time()
     fault(cluster)
     beyond = _next(rows, lambda row: row["step"] > last["step"] and row["time"] > harmed)
-    *_, continued = (row for file in cluster.scratch.glob("disturbed/runs/*/faults.jsonl") for row in read_rows(file))
+    files = cluster.scratch.glob("disturbed/runs/*/faults.jsonl")
+    *_, continued = (row for file in files for row in read_rows(file) if row["kind"] == "continued")
     cluster.say(f"{continued['text']}; at step {beyond['step']} {beyond['time'] - harmed:.0f} s after the fault")
     return float(beyond["epoch"])
 

@@ -1,13 +1,14 @@
 """A copy of the project in a folder of its own, without git, small enough to train in seconds."""
 
 import contextlib
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 EPOCHS = 6  # of AdamW; and two of SGD
+EXPERIMENTS = ("digits", "scenes", "photographs_x2", "photographs_holes")
 
 
 class Project:
@@ -26,6 +28,7 @@ class Project:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.more_env: dict[str, str] = {}
+        self.started: list[subprocess.Popen[bytes]] = []
         for name in ("wavemix", "pipelines", ".dvc"):
             shutil.copytree(
                 ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "cache", "tmp", "config.local")
@@ -66,9 +69,11 @@ class Project:
     def start(self, *command: str) -> subprocess.Popen[bytes]:
         """Start a command in a process group of its own, so that all of it can be killed at once."""
         with (self.folder / "started.log").open("wb") as log:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 command, cwd=self.folder, env=self.env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
+        self.started.append(process)
+        return process
 
     def train(self, *changes: str, torchrun: bool = False) -> None:
         """The train stage by itself, with overrides; under torchrun with two ranks."""
@@ -91,6 +96,11 @@ class Project:
 
     def weights(self) -> bytes:
         return (self.folder / "results/experiments/digits/train/model.safetensors").read_bytes()
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        """Of such a file of lines of JSON in all runs."""
+        texts = [path.read_text() for path in self.folder.glob(f"runs/*/{name}")]
+        return [json.loads(line) for text in texts for line in text.splitlines()]
 
     def wait_for(self, what: str, happened: Callable[[], Any], process: subprocess.Popen[bytes]) -> None:
         """Wait until something has happened, while the process runs."""
@@ -117,6 +127,9 @@ class Project:
 
 def _small(tree: dict[str, Any]) -> dict[str, Any]:
     """The shipped params.yaml with the digits alone, a smaller model, fewer epochs, and no sweep."""
+    # DVC reads the file for each of its stages, and takes seconds for all the experiments of the papers.
+    tree["experiments"] = {name: tree["experiments"][name] for name in EXPERIMENTS}
+    tree["data"] = {name: tree["data"][name] for name in {one["data"] for one in tree["experiments"].values()}}
     experiment = tree["experiments"]["digits"]
     experiment["task"]["model"].update(dim=8, depth=1, dropout=0.1)
     experiment["recipe"]["phases"][0]["num_epochs"] = EPOCHS
@@ -135,11 +148,14 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def project(tmp_path: Path, shards: Path) -> Project:
-    """A copy of the project whose data are prepared."""
+def project(tmp_path: Path, shards: Path) -> Iterator[Project]:
+    """A copy of the project whose data are prepared; what a failed test leaves running in it is ended."""
     made = Project(tmp_path / "project")
     shutil.copytree(shards, made.folder / "data")
-    return made
+    yield made
+    for process in made.started:
+        if process.poll() is None:
+            made.kill(process)
 
 
 @pytest.fixture(scope="session")

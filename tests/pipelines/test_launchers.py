@@ -67,6 +67,10 @@ def test_ray_gives_the_numbers_of_torchrun_bit_for_bit_even_when_a_worker_is_kil
     assert len(workers) == 2
     workers[1].kill()
     assert process.wait(timeout=200) == 0, (project.folder / "started.log").read_text()
+    failed, continued = [row["text"] for row in project.rows("faults.jsonl")]
+    assert failed.startswith("worker 1 failed: WorkerHealthCheckFailedError: Worker unexpectedly exits")
+    log = (project.folder / "started.log").read_text()
+    assert all(f"\ndigits: {text}\n" in log for text in (failed, continued))
     assert project.curves() == reference.curves()
     assert project.weights() == reference.weights()
 

@@ -1,6 +1,5 @@
 """A node that is taken away: training is told before, saves, and goes on with the workers that are left."""
 
-import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +14,7 @@ pytestmark = [
 
 Project = Any  # tests/pipelines/conftest.py
 
-SAMPLES_PER_EPOCH, NUM_EPOCHS = 1259, 70
+SAMPLES_PER_EPOCH, NUM_EPOCHS = 1259, 45
 
 
 @pytest.fixture
@@ -32,11 +31,6 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     cluster.shutdown()
 
 
-def rows_of(project: Project, name: str) -> list[dict[str, Any]]:
-    texts = [path.read_text() for path in project.folder.glob(f"runs/*/{name}")]
-    return [json.loads(line) for text in texts for line in text.splitlines()]
-
-
 def test_a_node_is_taken_away_after_a_notice(project: Project, cluster: Any) -> None:
     changes = {
         "launch.address": cluster.address,
@@ -49,11 +43,11 @@ def test_a_node_is_taken_away_after_a_notice(project: Project, cluster: Any) -> 
     words = [word for key, value in changes.items() for word in ("--set", f"{key}={value}")]
     project.more_env.update(RAY_AUTH_MODE="disabled", RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S="10")
     process = project.start("python", "-m", "pipelines.train", "digits", *words)
-    project.wait_for("a step", lambda: rows_of(project, "metrics.jsonl"), process)
+    project.wait_for("a step", lambda: project.rows("metrics.jsonl"), process)
     assert project.last_step() == 0
 
     (node,) = cluster.worker_nodes
-    seconds = 8
+    seconds = 6
     reason = ["--reason", "DRAIN_NODE_REASON_PREEMPTION", "--reason-message", "a spot machine"]
     project.run(
         *("ray", "drain-node", "--address", cluster.address, "--node-id", node.node_id, *reason),
@@ -65,7 +59,7 @@ def test_a_node_is_taken_away_after_a_notice(project: Project, cluster: Any) -> 
     cluster.remove_node(node, allow_graceful=False)
 
     assert process.wait(timeout=200) == 0, (project.folder / "started.log").read_text()
-    (continued,) = [row["text"] for row in rows_of(project, "faults.jsonl") if row["kind"] == "continued"]
+    (continued,) = [row["text"] for row in project.rows("faults.jsonl") if row["kind"] == "continued"]
     assert continued == f"goes on after step {saved}"
-    told = [row["train/epoch_samples"] for row in rows_of(project, "metrics.jsonl") if "train/epoch_samples" in row]
+    told = [row["train/epoch_samples"] for row in project.rows("metrics.jsonl") if "train/epoch_samples" in row]
     assert told == [SAMPLES_PER_EPOCH] * NUM_EPOCHS

@@ -7,6 +7,7 @@ Where weights come from, in this order: the run's own last checkpoint, else thos
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -220,6 +221,8 @@ def _build_state(
     forward = cast(nn.Module, torch.compile(model)) if recipe.compile else model
     if in_group():
         # Running statistics are equal on all ranks when normalisation is; else rank 0's are sent before evaluation.
+        # Only sizes of 1 differ in their strides, as those of 1x1 kernels: the bytes are the same.
+        warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
         forward = DistributedDataParallel(forward, forward_sync_buffers=False, gradient_as_bucket_view=True)
     state = TrainState(
         model,
