@@ -49,6 +49,7 @@ def environment(scratch: Path) -> Environment:
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(token),
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_prestart_worker_first_driver": "0",  # idle processes, which take their time from the others here
         "RAY_agent_register_timeout_ms": "120000",  # a busy machine takes longer than Ray's 30 s to start an agent
         "MLFLOW_DISABLE_TELEMETRY": "true",
         **QUICK_TO_NOTICE,

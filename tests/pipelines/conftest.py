@@ -1,6 +1,7 @@
 """A copy of the project in a folder of its own, without git, small enough to train in seconds."""
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -29,16 +30,6 @@ class Project:
         self.folder = folder
         self.more_env: dict[str, str] = {}
         self.started: list[subprocess.Popen[bytes]] = []
-        for name in ("wavemix", "pipelines", ".dvc"):
-            shutil.copytree(
-                ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "cache", "tmp", "config.local")
-            )
-        shutil.copy(ROOT / "dvc.yaml", folder)
-        (folder / "benchmarks/results").mkdir(parents=True)
-        shutil.copy(ROOT / "benchmarks/results/faults.json", folder / "benchmarks/results")
-        shutil.copy(ROOT / ".dvcignore", folder)
-        self.write_params(_small(yaml.safe_load((ROOT / "params.yaml").read_text())))
-        self.run("dvc", "config", "--local", "core.no_scm", "true")
 
     @property
     def env(self) -> dict[str, str]:
@@ -125,11 +116,26 @@ class Project:
         return max((int(name.removeprefix("step-")) for name in names), default=0)
 
 
+def copied(folder: Path) -> Project:
+    """A copy of the project in a new folder."""
+    project = Project(folder)
+    for name in ("wavemix", "pipelines", ".dvc"):
+        shutil.copytree(
+            ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "cache", "tmp", "config.local")
+        )
+    shutil.copy(ROOT / "dvc.yaml", folder)
+    (folder / "benchmarks/results").mkdir(parents=True)
+    shutil.copy(ROOT / "benchmarks/results/faults.json", folder / "benchmarks/results")
+    shutil.copy(ROOT / ".dvcignore", folder)
+    project.write_params(_small(yaml.safe_load((ROOT / "params.yaml").read_text())))
+    return project
+
+
 def _small(tree: dict[str, Any]) -> dict[str, Any]:
     """The shipped params.yaml with the digits alone, a smaller model, fewer epochs, and no sweep."""
     # DVC reads the file for each of its stages, and takes seconds for all the experiments of the papers.
     tree["experiments"] = {name: tree["experiments"][name] for name in EXPERIMENTS}
-    tree["data"] = {name: tree["data"][name] for name in {one["data"] for one in tree["experiments"].values()}}
+    tree["data"] = {name: tree["data"][name] for name in sorted({one["data"] for one in tree["experiments"].values()})}
     experiment = tree["experiments"]["digits"]
     experiment["task"]["model"].update(dim=8, depth=1, dropout=0.1)
     experiment["recipe"]["phases"][0]["num_epochs"] = EPOCHS
@@ -139,18 +145,33 @@ def _small(tree: dict[str, Any]) -> dict[str, Any]:
     return tree
 
 
+def once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that all processes of pytest share, made by the first that needs it."""
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, made = base / name, base / f"{name}.made"
+    with (base / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            make(folder)
+            made.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Prepared digits, made once."""
-    project = Project(tmp_path_factory.mktemp("prepared"))
-    project.run("python", "-m", "pipelines.prepare", "digits")
-    return project.folder / "data"
+    """Prepared digits."""
+
+    def make(folder: Path) -> None:
+        copied(folder).run("python", "-m", "pipelines.prepare", "digits")
+
+    return once(tmp_path_factory, "prepared", make) / "data"
 
 
 @pytest.fixture
 def project(tmp_path: Path, shards: Path) -> Iterator[Project]:
     """A copy of the project whose data are prepared; what a failed test leaves running in it is ended."""
-    made = Project(tmp_path / "project")
+    made = copied(tmp_path / "project")
     shutil.copytree(shards, made.folder / "data")
     yield made
     for process in made.started:
@@ -161,15 +182,19 @@ def project(tmp_path: Path, shards: Path) -> Iterator[Project]:
 @pytest.fixture(scope="session")
 def reference(tmp_path_factory: pytest.TempPathFactory, shards: Path) -> Project:
     """The uninterrupted run that others are compared with: two ranks, started by torchrun."""
-    made = Project(tmp_path_factory.mktemp("reference") / "project")
-    shutil.copytree(shards, made.folder / "data")
-    made.train(torchrun=True)
-    return made
+
+    def make(folder: Path) -> None:
+        made = copied(folder)
+        shutil.copytree(shards, made.folder / "data")
+        made.train(torchrun=True)
+
+    return Project(once(tmp_path_factory, "reference", make))
 
 
 @pytest.fixture(scope="session")
 def dvc_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A copy of the project on which DVC has not run yet."""
-    made = Project(tmp_path_factory.mktemp("dvc") / "project")
+    made = copied(tmp_path_factory.mktemp("dvc") / "project")
+    made.run("dvc", "config", "--local", "core.no_scm", "true")
     made.track()
     return made

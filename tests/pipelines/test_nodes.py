@@ -22,6 +22,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A head and a node, each with room for one worker."""
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("RAY_prestart_worker_first_driver", "0")  # as in a Ray of our own
     from ray.cluster_utils import Cluster  # noqa: PLC0415
 
     room = {"num_cpus": 2, "resources": {"room": 1}}

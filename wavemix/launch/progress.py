@@ -94,22 +94,20 @@ def watched(name: str, run_dir: Path, *, most_steps: int) -> Iterator[None]:
         one.new_rows()  # of a continued run: they were shown before
 
     def follow(show: "Show") -> None:
-        loss, rate, text, seen = "", "", "", -1
+        loss, rate, text, step = "", "", "", None
         while True:
             ending = stop.wait(0.3)
             for row in faults.new_rows():
                 print(f"{name}: {row['text']}", file=sys.stderr, flush=True)
-            for row in follower.new_rows():
+            rows = follower.new_rows()
+            for row in rows:
                 if "train/loss" in row:
                     loss, rate = f"loss {row['train/loss']:.4f}", f"{row['train/samples_per_second']:,.0f} samples/s"
                 scores = [f"{key[5:]} {value:.4f}" for key, value in row.items() if key.startswith("eval/")]
-                text = "  ".join([loss, *scores, rate])
-                if row["step"] >= seen:
-                    show(row["step"], text, False)
-                seen = row["step"]
+                text, step = "  ".join([loss, *scores, rate]), row["step"]
+            if step is not None and (rows or ending):  # the last of them: after a restart all come again
+                show(step, text, ending)
             if ending:
-                if seen >= 0:
-                    show(seen, text, True)
                 return
 
     with bar(name, most_steps) as show:

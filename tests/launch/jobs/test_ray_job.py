@@ -60,6 +60,7 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]
     command += "--object-store-memory 100000000"
     kept = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
     env = {**kept, "PATH": f"{BIN}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1", "RAY_AUTH_MODE": "token"}
+    env["RAY_prestart_worker_first_driver"] = "0"  # idle processes
     with (private / "log").open("wb") as log:
         process = subprocess.Popen(
             command.split(),
