@@ -165,8 +165,8 @@ def _data(params: Params, stage: str, name: str) -> Iterator[tuple[str, Path]]:
         if location is None or _is_of_this_machine(location):
             raise DataError(
                 f"{manifest.folder}: its shards lie on this machine, where a cluster cannot read them\n"
-                "copy them to an object store and write its URL into the file `location` there, or set storage.shards "
-                "to the absolute path of a folder that every node shares"
+                "copy them to an object store, or to a folder that every node shares, and write its URL (s3://..., "
+                "file:///...) into the file `location` there, see docs/data.md"
             )
         names = ["manifest.json", "location", *(shard.index_name for shard in manifest.all_shards())]
         for path in [manifest.folder / file for file in names]:
