@@ -220,9 +220,9 @@ def _build_state(
     # `model` itself stays as it is: the names of its weights, and evaluation, where every size would be compiled anew.
     forward = cast(nn.Module, torch.compile(model)) if recipe.compile else model
     if in_group():
-        # Running statistics are equal on all ranks when normalisation is; else rank 0's are sent before evaluation.
         # Only sizes of 1 differ in their strides, as those of 1x1 kernels: the bytes are the same.
         warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
+        # Running statistics are equal on all ranks when normalisation is; else rank 0's are sent before evaluation.
         forward = DistributedDataParallel(forward, forward_sync_buffers=False, gradient_as_bucket_view=True)
     state = TrainState(
         model,
